@@ -1,2 +1,4 @@
 //! `jobsyncd` keeps a true, durable copy of an account's cloud training jobs and tells everyone who
 //! cares the moment something changes.
+
+pub mod domain;

@@ -1,0 +1,164 @@
+//! What the daemon tells the world: the events of the stream `/api/events`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::job::{JobId, JobStatus};
+use super::job_view::JobView;
+use super::observation::Source;
+use super::progress::Progress;
+use super::timestamp::Timestamp;
+
+/// The position of an event in the log: 1 for the first, without gaps, never reused.
+pub type Seq = i64;
+
+/// An event of the log: written in the transaction that makes the change, told after its commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// The position in the log, which is the SSE id.
+    pub seq: Seq,
+    /// The event as JSON, as it goes over the wire. Shared by all who get it.
+    pub json: Arc<str>,
+}
+
+/// What happened, for the log.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// A job changed its state.
+    JobStatusChanged {
+        /// Which job.
+        job_id: &'a JobId,
+        /// The state now.
+        status: JobStatus,
+        /// The state before.
+        previous: JobStatus,
+        /// How we learnt it.
+        source: Source,
+        /// The whole job.
+        job: JobView<'a>,
+    },
+    /// A job that was not known before is.
+    JobDiscovered {
+        /// Which job.
+        job_id: &'a JobId,
+        /// The state now.
+        status: JobStatus,
+        /// How we learnt it.
+        source: Source,
+        /// The whole job.
+        job: JobView<'a>,
+    },
+    /// Something else about a job changed: its cost, error, output or times.
+    JobUpdated {
+        /// Which job.
+        job_id: &'a JobId,
+        /// The state, which is as it was.
+        status: JobStatus,
+        /// How we learnt it.
+        source: Source,
+        /// The whole job.
+        job: JobView<'a>,
+    },
+    /// A job was deleted from the store.
+    JobDeleted {
+        /// Which job.
+        job_id: &'a JobId,
+    },
+    /// A full sync has ended.
+    SyncCompleted {
+        /// Which provider was read.
+        provider: &'a str,
+        /// Jobs that were not known before.
+        synced: usize,
+        /// Known jobs that changed.
+        updated: usize,
+        /// Known jobs that did not.
+        unchanged: usize,
+        /// Calls to the provider.
+        provider_calls: u64,
+        /// What went wrong, where something did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    },
+}
+
+impl Event<'_> {
+    /// The name of the kind of event, as in `type`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::JobStatusChanged { .. } => "job_status_changed",
+            Self::JobDiscovered { .. } => "job_discovered",
+            Self::JobUpdated { .. } => "job_updated",
+            Self::JobDeleted { .. } => "job_deleted",
+            Self::SyncCompleted { .. } => "sync_completed",
+        }
+    }
+
+    /// The job that it is about.
+    pub fn job_id(&self) -> Option<&JobId> {
+        match self {
+            Self::JobStatusChanged { job_id, .. }
+            | Self::JobDiscovered { job_id, .. }
+            | Self::JobUpdated { job_id, .. }
+            | Self::JobDeleted { job_id } => Some(job_id),
+            Self::SyncCompleted { .. } => None,
+        }
+    }
+
+    /// The event as it is stored and sent, with its position and time.
+    pub fn to_json(&self, seq: Seq, at: Timestamp) -> String {
+        #[derive(Serialize)]
+        struct Stamped<'a> {
+            #[serde(flatten)]
+            event: &'a Event<'a>,
+            seq: Seq,
+            at: Timestamp,
+        }
+        serde_json::to_string(&Stamped { event: self, seq, at })
+            .expect("an event has only string keys and finite numbers")
+    }
+}
+
+/// What is told to those who listen now, and to nobody later.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Notice {
+    /// A running job has got on.
+    JobProgress {
+        /// Which job.
+        job_id: JobId,
+        /// How far it is.
+        #[serde(flatten)]
+        progress: Progress,
+    },
+    /// A full sync has read one more page.
+    SyncProgress {
+        /// Which provider is read.
+        provider: String,
+        /// Pages read so far.
+        pages: u64,
+        /// Jobs that were not known before, so far.
+        synced: usize,
+        /// Known jobs that changed, so far.
+        updated: usize,
+    },
+    /// A provider stopped answering, or answers again.
+    ProviderDegraded {
+        /// Which provider.
+        provider: String,
+        /// Whether it is out of order; false when it is back.
+        degraded: bool,
+        /// What it said last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+}
+
+impl Notice {
+    /// The notice as it is sent.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a notice has only string keys and finite numbers")
+    }
+}

@@ -1,0 +1,290 @@
+//! What a job is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::observation::Provenance;
+use super::progress::Progress;
+use super::timestamp::Timestamp;
+
+/// The identifier of a job in this daemon. For a job that was discovered at a provider it is the
+/// provider's own identifier.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub String);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<&str> for JobId {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// Where a job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobType {
+    /// At a cloud provider.
+    Cloud,
+    /// On the machine of the user.
+    Local,
+}
+
+impl JobType {
+    /// Every type, in the order in which errors list them.
+    pub const ALL: [Self; 2] = [Self::Cloud, Self::Local];
+
+    /// The word on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cloud => "cloud",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// The state of a job, as the page names the states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobStatus {
+    /// Submitted but not yet started.
+    Pending,
+    /// Data upload in progress.
+    Uploading,
+    /// Waiting in the provider's queue.
+    Queued,
+    /// Training in progress.
+    Running,
+    /// Ended well.
+    Completed,
+    /// Ended with an error.
+    Failed,
+    /// Ended by the user, or before it started.
+    Cancelled,
+}
+
+impl JobStatus {
+    /// Every status, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Uploading,
+        Self::Queued,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The states in which a job may still change (page, "Active States").
+    pub const ACTIVE: [Self; 4] = [Self::Pending, Self::Uploading, Self::Queued, Self::Running];
+
+    /// The word on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Uploading => "uploading",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether a job in this state never changes its state again.
+    pub fn is_terminal(self) -> bool {
+        match self {
+            Self::Pending | Self::Uploading | Self::Queued | Self::Running => false,
+            Self::Completed | Self::Failed | Self::Cancelled => true,
+        }
+    }
+
+    /// Whether a job in this state may still change it.
+    pub fn is_active(self) -> bool {
+        !self.is_terminal()
+    }
+
+    /// How far along its life a job in this state is: a status never goes back to a lower rank.
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Pending => 0,
+            Self::Uploading => 1,
+            Self::Queued => 2,
+            Self::Running => 3,
+            Self::Completed | Self::Failed | Self::Cancelled => 4,
+        }
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A word that is none of the allowed ones.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{word:?} is not one of: {}", allowed.join(", "))]
+pub struct UnknownWord {
+    /// What was given.
+    pub word: String,
+    /// What is allowed.
+    pub allowed: Vec<&'static str>,
+}
+
+impl FromStr for JobStatus {
+    type Err = UnknownWord;
+
+    /// Reads a status; the American `canceled` is taken too.
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        let asked = if word == "canceled" { "cancelled" } else { word };
+        Self::ALL.into_iter().find(|status| status.as_str() == asked).ok_or_else(|| UnknownWord {
+            word: word.to_owned(),
+            allowed: Self::ALL.map(Self::as_str).to_vec(),
+        })
+    }
+}
+
+impl FromStr for JobType {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| UnknownWord {
+            word: word.to_owned(),
+            allowed: Self::ALL.map(Self::as_str).to_vec(),
+        })
+    }
+}
+
+/// One training job, as all that was said about it adds up.
+///
+/// Only [`merge`](super::observation::merge) changes a job that a source speaks about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Our identifier.
+    pub job_id: JobId,
+    /// Where it runs.
+    pub job_type: JobType,
+    /// The provider's name, for example `replicate`.
+    pub provider: String,
+    /// The provider's identifier, once the provider knows the job.
+    pub provider_job_id: Option<String>,
+    /// The state.
+    pub status: JobStatus,
+    /// The provider's own word for the state, also where we do not know the word.
+    pub provider_status: Option<String>,
+    /// The name of the training configuration, where the submitter gave one.
+    pub config_name: Option<String>,
+    /// The provider's name of what runs, for example `simpletuner/advanced-trainer`.
+    pub model: Option<String>,
+    /// The version of what runs.
+    pub version: Option<String>,
+    /// The hardware, where it follows from the model or the configuration.
+    pub hardware_type: Option<String>,
+    /// Whose job it is, where that is known.
+    pub user_id: Option<String>,
+    /// The page about the job on the provider's site.
+    pub web_url: Option<String>,
+    /// When the provider says the job was created; until it says so, when we first heard of it.
+    pub created_at: Timestamp,
+    /// When the provider created the job, by the provider's clock.
+    pub provider_created_at: Option<Timestamp>,
+    /// When we first heard of the job.
+    pub first_seen_at: Timestamp,
+    /// When the job started, by the provider's clock.
+    pub started_at: Option<Timestamp>,
+    /// When the job ended, by the provider's clock.
+    pub completed_at: Option<Timestamp>,
+    /// When the present state was first reported to us, by our clock.
+    pub status_since: Option<Timestamp>,
+    /// When the provider last confirmed the present state, by our clock.
+    pub confirmed_at: Option<Timestamp>,
+    /// How long the job was computing, in microseconds, as the provider bills it.
+    pub predict_time_micros: Option<i64>,
+    /// The cost in millionths of a dollar, where hardware and time are known.
+    pub cost_micro_usd: Option<i64>,
+    /// What went wrong.
+    pub error_message: Option<String>,
+    /// Where the result is.
+    pub output_url: Option<String>,
+    /// The last known progress.
+    pub progress: Option<Progress>,
+    /// Which observation each of the disputable values is from.
+    pub provenance: Provenance,
+}
+
+impl Job {
+    /// A job of which nothing is known but that `provider` has it under `provider_job_id`.
+    pub fn unheard_of(provider: &str, provider_job_id: &str, first_seen_at: Timestamp) -> Self {
+        Self {
+            job_id: JobId(provider_job_id.to_owned()),
+            job_type: JobType::Cloud,
+            provider: provider.to_owned(),
+            provider_job_id: Some(provider_job_id.to_owned()),
+            status: JobStatus::Pending,
+            provider_status: None,
+            config_name: None,
+            model: None,
+            version: None,
+            hardware_type: None,
+            user_id: None,
+            web_url: None,
+            created_at: first_seen_at,
+            provider_created_at: None,
+            first_seen_at,
+            started_at: None,
+            completed_at: None,
+            status_since: None,
+            confirmed_at: None,
+            predict_time_micros: None,
+            cost_micro_usd: None,
+            error_message: None,
+            output_url: None,
+            progress: None,
+            provenance: Provenance::default(),
+        }
+    }
+
+    /// When the job ended: by the provider's word or, where an end was only reported without a
+    /// time, when we heard of it. None while the job is active.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.completed_at.or(self.status_since).filter(|_| self.status.is_terminal())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_survives_being_written_and_read() {
+        for status in JobStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        assert_eq!("canceled".parse(), Ok(JobStatus::Cancelled));
+    }
+
+    #[test]
+    fn an_unknown_status_is_refused_with_the_allowed_ones() {
+        let refused = "done".parse::<JobStatus>().expect_err("not a status");
+        assert_eq!(
+            refused.to_string(),
+            "\"done\" is not one of: pending, uploading, queued, running, completed, failed, cancelled"
+        );
+    }
+
+    #[test]
+    fn exactly_the_states_before_the_end_are_active() {
+        for status in JobStatus::ALL {
+            assert_eq!(status.is_active(), JobStatus::ACTIVE.contains(&status));
+            assert_eq!(status.is_terminal(), status.rank() == 4);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A job as the contract shows it (`api.md`, "Job object").
+
+use serde::Serialize;
+use serde::ser::SerializeMap;
+
+use super::cost::{Prices, to_usd};
+use super::job::{Job, JobId, JobStatus, JobType};
+use super::progress::Progress;
+use super::timestamp::Timestamp;
+
+/// A job as clients see it at one moment.
+#[derive(Debug, Serialize)]
+pub struct JobView<'a> {
+    job_id: &'a JobId,
+    job_type: JobType,
+    provider: &'a str,
+    status: JobStatus,
+    config_name: Option<&'a str>,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+    cost_usd: Option<f64>,
+    hardware_type: Option<&'a str>,
+    error_message: Option<&'a str>,
+    output_url: Option<&'a str>,
+    /// Always null: nothing is uploaded through this daemon, and existing clients read the field.
+    upload_token: Option<&'a str>,
+    user_id: Option<&'a str>,
+    metadata: Metadata<'a>,
+    is_terminal: bool,
+    is_active: bool,
+    duration_seconds: Option<f64>,
+    /// The same as `completed_at`; the existing command line reads it.
+    finished_at: Option<Timestamp>,
+    provider_status: Option<&'a str>,
+    cost_is_estimate: bool,
+    confirmed_at: Option<Timestamp>,
+    progress: Option<&'a Progress>,
+}
+
+impl<'a> JobView<'a> {
+    /// The job as it is at `now`: a running job lasts longer and costs more by the second.
+    pub fn new(job: &'a Job, prices: &Prices, now: Timestamp) -> Self {
+        let ended_at = job.ended_at();
+        let estimate = match job.cost_micro_usd {
+            None => prices.running_cost_micro_usd(job, now),
+            Some(_) => None,
+        };
+        let lasted = job.started_at.map(|started_at| ended_at.unwrap_or(now) - started_at);
+        Self {
+            job_id: &job.job_id,
+            job_type: job.job_type,
+            provider: &job.provider,
+            status: job.status,
+            config_name: job.config_name.as_deref(),
+            created_at: job.created_at,
+            started_at: job.started_at,
+            completed_at: ended_at,
+            cost_usd: job.cost_micro_usd.or(estimate).map(to_usd),
+            hardware_type: job.hardware_type.as_deref(),
+            error_message: job.error_message.as_deref(),
+            output_url: job.output_url.as_deref(),
+            upload_token: None,
+            user_id: job.user_id.as_deref(),
+            metadata: Metadata(job),
+            is_terminal: job.status.is_terminal(),
+            is_active: job.status.is_active(),
+            duration_seconds: lasted.map(|lasted| (lasted.num_milliseconds().max(0) as f64) / 1e3),
+            finished_at: ended_at,
+            provider_status: job.provider_status.as_deref(),
+            cost_is_estimate: estimate.is_some(),
+            confirmed_at: job.confirmed_at,
+            progress: job.progress.as_ref(),
+        }
+    }
+}
+
+/// What the provider tells of a job besides the common fields. Unknown values are left out.
+#[derive(Debug)]
+struct Metadata<'a>(&'a Job);
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(job) = self;
+        let entries = [
+            ("prediction_id", &job.provider_job_id),
+            ("model", &job.model),
+            ("version", &job.version),
+            ("web_url", &job.web_url),
+        ];
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in entries {
+            if let Some(value) = value {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        map.end()
+    }
+}

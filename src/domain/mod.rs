@@ -1,0 +1,20 @@
+//! The pure heart: what a job is, what a source said about it, and what follows from that.
+//!
+//! Nothing here knows actix, diesel, a socket or a clock. Time is always an argument.
+
+pub mod breaker;
+pub mod cost;
+pub mod event;
+pub mod job;
+pub mod job_query;
+pub mod job_view;
+pub mod log;
+pub mod model_filter;
+pub mod observation;
+pub mod packed_log;
+pub mod poll_plan;
+pub mod polling_policy;
+pub mod progress;
+pub mod rate_budget;
+pub mod signature;
+pub mod timestamp;

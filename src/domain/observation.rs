@@ -1,0 +1,327 @@
+//! What a source said about a job, and how that is merged into what is known.
+//!
+//! Webhooks, polling and syncs all end in an [`Observation`], and [`merge`] is the only way by
+//! which an observation changes a job. Its laws (`design.md`, "The merge"):
+//!
+//! - idempotent: the same observation again changes nothing;
+//! - order-free: any order and duplication of the same observations ends in the same job;
+//! - monotone: a status never goes back, a finished job never reopens, no value becomes null;
+//! - honest: no answer is not an observation, so silence changes nothing.
+//!
+//! They hold because every field is a register of which the greatest entry stays. Fields that
+//! cannot be disputed keep the least or the greatest value itself; the others keep the value of
+//! the weightiest observation that had one, and [`Provenance`] remembers that weight.
+
+use std::cmp::Reverse;
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{Job, JobStatus};
+use super::packed_log::PackedLog;
+use super::progress::Progress;
+use super::timestamp::{Timestamp, to_micros};
+
+/// The way by which we learnt something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A webhook told us.
+    Webhook,
+    /// We asked about jobs that we know.
+    Poll,
+    /// We read the provider's list.
+    Sync,
+    /// A user of ours did it.
+    User,
+    /// Our queue did it.
+    Queue,
+}
+
+impl Source {
+    /// The word on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Poll => "poll",
+            Self::Sync => "sync",
+            Self::User => "user",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+/// Progress as it was read from a log, and how much log that was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProgressReading {
+    /// What the log says.
+    pub progress: Progress,
+    /// The length of the log, in bytes. A log only grows, so the longest is the newest.
+    pub log_bytes: u64,
+}
+
+/// Everything that one source said about one job at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The provider's name.
+    pub provider: String,
+    /// The provider's identifier of the job.
+    pub provider_job_id: String,
+    /// How we learnt it.
+    pub source: Source,
+    /// When we learnt it, by our clock.
+    pub observed_at: Timestamp,
+    /// Whether the provider itself speaks. What the trainer inside the job says is believed, but
+    /// it confirms nothing: the provider may still see the job end otherwise.
+    pub by_provider: bool,
+    /// The state; None where the source used a word that we do not know, or none.
+    pub status: Option<JobStatus>,
+    /// The provider's own word for the state.
+    pub provider_status: Option<String>,
+    /// When the provider created the job.
+    pub created_at: Option<Timestamp>,
+    /// When the job started.
+    pub started_at: Option<Timestamp>,
+    /// When the job ended.
+    pub completed_at: Option<Timestamp>,
+    /// How long the job was computing, in microseconds.
+    pub predict_time_micros: Option<i64>,
+    /// What went wrong.
+    pub error_message: Option<String>,
+    /// Where the result is.
+    pub output_url: Option<String>,
+    /// The provider's name of what runs.
+    pub model: Option<String>,
+    /// The version of what runs.
+    pub version: Option<String>,
+    /// The page about the job on the provider's site.
+    pub web_url: Option<String>,
+    /// The progress, where the source carried a log.
+    pub progress: Option<ProgressReading>,
+    /// The log itself, where the source carried one. It is stored, not merged.
+    pub logs: Option<PackedLog>,
+}
+
+impl Observation {
+    /// An observation that says nothing yet.
+    pub fn silent(
+        provider: &str,
+        provider_job_id: &str,
+        source: Source,
+        observed_at: Timestamp,
+    ) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            provider_job_id: provider_job_id.to_owned(),
+            source,
+            observed_at,
+            by_provider: true,
+            status: None,
+            provider_status: None,
+            created_at: None,
+            started_at: None,
+            completed_at: None,
+            predict_time_micros: None,
+            error_message: None,
+            output_url: None,
+            model: None,
+            version: None,
+            web_url: None,
+            progress: None,
+            logs: None,
+        }
+    }
+
+    /// How much this observation weighs against others. An unknown word is more than queued and
+    /// less than an end: something is going on.
+    fn weight(&self) -> Weight {
+        Weight::of(self.status.unwrap_or(JobStatus::Running), self.completed_at)
+    }
+}
+
+/// How much an observation weighs: later states more than earlier ones, and among ends the one
+/// that happened first, by the provider's clock, then a fixed order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Weight {
+    rank: u8,
+    ended_first: Reverse<i64>,
+    tie: u8,
+}
+
+impl Weight {
+    fn of(status: JobStatus, completed_at: Option<Timestamp>) -> Self {
+        let ended_at = completed_at.filter(|_| status.is_terminal());
+        Self {
+            rank: status.rank(),
+            ended_first: Reverse(ended_at.map_or(i64::MAX, to_micros)),
+            tie: match status {
+                JobStatus::Pending
+                | JobStatus::Uploading
+                | JobStatus::Queued
+                | JobStatus::Running => 0,
+                JobStatus::Cancelled => 1,
+                JobStatus::Failed => 2,
+                JobStatus::Completed => 3,
+            },
+        }
+    }
+}
+
+/// From which observations the disputable values of a job are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Provenance {
+    error_message: Option<Weight>,
+    output_url: Option<Weight>,
+    predict_time: Option<Weight>,
+    /// The provider's word is also ordered by when it was said: among words of one weight the
+    /// last one is shown.
+    provider_status: Option<(Weight, i64)>,
+    /// How much log the progress was read from, in bytes.
+    log_bytes: Option<u64>,
+}
+
+/// What an observation changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The job as it is now.
+    pub job: Job,
+    /// The state that it had before.
+    pub previous: JobStatus,
+    /// Whether anything changed that a reader of the job sees, besides the time of the last
+    /// confirmation and the progress.
+    pub is_visible: bool,
+    /// Whether the progress changed.
+    pub has_progressed: bool,
+}
+
+impl Change {
+    /// Whether the state changed.
+    pub fn is_transition(&self) -> bool {
+        self.previous != self.job.status
+    }
+}
+
+/// Merges what was observed into what is known. None where nothing changed.
+pub fn merge(job: &Job, observation: &Observation) -> Option<Change> {
+    let mut merged = job.clone();
+    merge_state(&mut merged, observation);
+    merge_values(&mut merged, observation);
+    merge_progress(&mut merged, observation);
+    if merged == *job {
+        return None;
+    }
+    let has_progressed = merged.progress != job.progress;
+    let as_seen_before = Job {
+        confirmed_at: job.confirmed_at,
+        status_since: job.status_since,
+        first_seen_at: job.first_seen_at,
+        progress: job.progress.clone(),
+        provenance: job.provenance,
+        ..merged.clone()
+    };
+    Some(Change {
+        is_visible: as_seen_before != *job,
+        previous: job.status,
+        has_progressed,
+        job: merged,
+    })
+}
+
+/// The state, when it was first and last reported, and the end's time.
+fn merge_state(job: &mut Job, observation: &Observation) {
+    let Some(status) = observation.status else { return };
+    let known = Weight::of(job.status, job.completed_at);
+    let said = observation.weight();
+    let confirmed_at = observation.by_provider.then_some(observation.observed_at);
+    if said > known {
+        job.status = status;
+        job.completed_at = observation.completed_at.filter(|_| status.is_terminal());
+        job.status_since = Some(observation.observed_at);
+        job.confirmed_at = confirmed_at;
+    } else if said == known {
+        job.status_since = least(job.status_since, Some(observation.observed_at));
+        job.confirmed_at = job.confirmed_at.max(confirmed_at);
+    }
+}
+
+/// Every other value that the job has of its provider.
+fn merge_values(job: &mut Job, observation: &Observation) {
+    job.first_seen_at = job.first_seen_at.min(observation.observed_at);
+    job.provider_created_at = least(job.provider_created_at, observation.created_at);
+    job.created_at = job.provider_created_at.unwrap_or(job.first_seen_at);
+    job.started_at = least(job.started_at, observation.started_at);
+    keep_least(&mut job.model, &observation.model);
+    keep_least(&mut job.version, &observation.version);
+    keep_least(&mut job.web_url, &observation.web_url);
+
+    let weight = observation.weight();
+    let from = &mut job.provenance;
+    keep_weightiest(
+        &mut job.error_message,
+        &mut from.error_message,
+        &observation.error_message,
+        weight,
+    );
+    keep_weightiest(&mut job.output_url, &mut from.output_url, &observation.output_url, weight);
+    keep_weightiest(
+        &mut job.predict_time_micros,
+        &mut from.predict_time,
+        &observation.predict_time_micros,
+        weight,
+    );
+    keep_weightiest(
+        &mut job.provider_status,
+        &mut from.provider_status,
+        &observation.provider_status,
+        (weight, to_micros(observation.observed_at)),
+    );
+}
+
+/// The progress: the one that was read from the longest log.
+fn merge_progress(job: &mut Job, observation: &Observation) {
+    let Some(reading) = &observation.progress else { return };
+    let said = Some(reading.log_bytes);
+    let is_newer = said > job.provenance.log_bytes
+        || (said == job.provenance.log_bytes
+            && Some(as_text(&reading.progress)) > job.progress.as_ref().map(as_text));
+    if is_newer {
+        job.progress = Some(reading.progress.clone());
+        job.provenance.log_bytes = said;
+    }
+}
+
+/// Any fixed order serves to choose between two readings of logs of the same length.
+fn as_text(progress: &Progress) -> String {
+    serde_json::to_string(progress).unwrap_or_default()
+}
+
+/// The lesser of two values where there are two.
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// For values on which sources agree. Were they ever not to, the least one would stay, whatever
+/// the order in which they came.
+fn keep_least(known: &mut Option<String>, said: &Option<String>) {
+    if let Some(said) = said
+        && known.as_ref().is_none_or(|known| said < known)
+    {
+        *known = Some(said.clone());
+    }
+}
+
+/// For values on which sources may disagree: the one of the weightiest observation stays, and of
+/// two that weigh the same the greater.
+fn keep_weightiest<T: Ord + Clone, W: Ord + Copy>(
+    known: &mut Option<T>,
+    known_weight: &mut Option<W>,
+    said: &Option<T>,
+    weight: W,
+) {
+    if said.is_some() && (Some(weight), said) > (*known_weight, &*known) {
+        known.clone_from(said);
+        *known_weight = Some(weight);
+    }
+}

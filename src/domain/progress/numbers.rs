@@ -1,0 +1,371 @@
+//! The numbers in a line: bars, steps, epochs, losses, rates.
+//!
+//! Every expression works on bytes (`(?-u)`), so that invalid UTF-8 costs nothing. Where a trap looks
+//! like the thing itself ("gradient accumulation steps = 1"), the trap is the first alternative of the
+//! same expression and has no capture: it is consumed, and the search goes on after it.
+
+use std::sync::LazyLock;
+
+use regex::bytes::{Captures, Regex};
+
+/// A progress bar as tqdm, rich or Keras draw it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Bar<'a> {
+    /// What stands before the bar, with the numbers of the bar's own body.
+    pub(super) description: &'a [u8],
+    pub(super) done: u64,
+    pub(super) total: Option<u64>,
+    /// The unit of the rate, as `it/s`; `None` if the bar shows no rate.
+    pub(super) unit: Option<&'a [u8]>,
+    pub(super) seconds_per_step: Option<f64>,
+    pub(super) is_first_frame: bool,
+    /// What the trainer hung on: losses, rates.
+    pub(super) postfix: &'a [u8],
+}
+
+/// A count in prose.
+#[derive(Debug, PartialEq)]
+pub(super) struct Count {
+    pub(super) done: u64,
+    pub(super) total: Option<u64>,
+    /// It says batch or iteration, which in most trainers begin again in each epoch.
+    pub(super) is_of_batches: bool,
+}
+
+const NUMBER: &str = r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?";
+
+fn pattern(source: &str) -> Regex {
+    Regex::new(&format!("(?ix-u){}", source.replace("NUMBER", NUMBER)))
+        .expect("the patterns of this file compile")
+}
+
+/// tqdm: `600/2000 [00:12<00:29, 47.96it/s, loss=0.02]`, `0it [00:00, ?it/s]`. Bytes (`1.2M/2.5M`) do
+/// not match: a count is whole and stands after a blank or a bar.
+static TQDM: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:^|[\s|])(?<done>\d+)(?:/(?<total>\d+|\?)|it)\s*
+          \[(?<elapsed>\d+(?::\d\d)+|\?)(?:<(?<left>\d+(?::\d\d)+|\?))?
+          (?:,\s*(?<rate>\d+(?:\.\d+)?(?:e[+-]?\d+)?|\?)\s*(?<unit>[^\s,\]\d]+/[^\s,\]]+))?
+          (?<postfix>[^\]]*)\]",
+    )
+});
+
+/// rich, as Lightning uses it: `32/100 0:00:05 • 0:00:10 11.20it/s loss: 0.5`.
+static RICH: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:^|\s)(?<done>\d+)/(?<total>\d+)\s+\d+:\d\d:\d\d\s\xe2\x80\xa2\s\S+
+          (?:\s+(?<rate>\d+(?:\.\d+)?)\s*(?<unit>it/s))?(?<postfix>.*)$",
+    )
+});
+
+/// Keras: `12/100 [==>....] - ETA: 3s - loss: 0.3`, and newer `12/100 ━━━━ 3s 5ms/step - loss: 0.3`.
+static KERAS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^\s*(?<done>\d+)/(?<total>\d+)\s+(?:\[[=>.\s]+\]|(?:\xe2\x94[\x80-\xbf]|\xe2\x95[\x80-\xbf])+)
+          (?<postfix>.*)$",
+    )
+});
+
+/// The part of a bar's description that is its own drawing: `  30%|███   |`.
+static DRAWING: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\s*(?:\d+(?:\.\d+)?%[^\[]*|\\?\|[^\w\[]*|(?:\xe2[\x94\x95][\x80-\xbf]|\s)+)$")
+});
+
+static STEP: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"\b(?:accum\w*|inference|sampl\w*|warm-?up|max|maximum|num|of|per|every|save|valid\w*|eval\w*|denoising|diffusion|logging|total(?:\s+\w+)?|optimi[sz]ation)\s+steps?\b
+          | (?:^|[^\w./-])(?:global[\ _]|train(?:ing)?[\ _])?(?<word>steps?|iter(?:ation)?s?)["']?(?:\s+completed)?
+            [\s|]*[:=\#\[]?[\s|]*["']?(?<done>NUMBER)(?:\s*(?:/|\bof\b)\s*(?<total>NUMBER))?
+          | (?:^|[^\w./-])(?<batch>batch(?:es)?|it)["']?[\s|]*[:=\[]?\s*(?<batchdone>NUMBER)\s*/\s*(?<batchtotal>NUMBER)
+          | (?:^|[\s(\[])(?<before>NUMBER)\s*/\s*(?<beforetotal>NUMBER)\s+(?:steps|iterations)\b"#,
+    )
+});
+
+/// `[100/1000] loss: 0.3`: a fraction alone, only read beside a loss. A date has three parts.
+static LONE_FRACTION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?:^|[\s\[(])(?<done>\d+)\s*/\s*(?<total>\d+)(?:[\s\]),:|-]|$)"));
+
+static TOTAL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:total\s+(?:number\s+of\s+)?|number\s+of\s+)(?:optimi[sz]ation\s+|train(?:ing)?\s+)?(?:steps|iterations)\b
+          (?<between>[^:=\d]{0,60})[:=]\s*(?<total>NUMBER)\s*(?:$|[^\w/%])",
+    )
+});
+
+static EPOCH: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"\b(?:per|every|last|each|of)\s+epochs?\b
+          | \bnum(?:ber\s+of)?\s+epochs?\b[^:=\d]{0,40}[:=]\s*(?<epochs>NUMBER)
+          | (?:^|[^\w.\\-])(?<word>epochs?)["']?[\s|]*[:=\#\[]?[\s|]*["']?(?<epoch>NUMBER)(?:\s*(?:/|\bof\b)\s*(?<total>NUMBER))?"#,
+    )
+});
+
+static LOSS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:^|[^a-z])(?:val|valid|validation|eval|evaluation|test|dev|best|min|lowest|prior)[\ _/]?(?:\w+[\ _])?loss(?:_\w+)?\b
+          | (?:^|[^a-z0-9])(?:\w+_|train/)?loss(?:_step|_epoch)?["']?\s*(?:[:=|]\s*|is\s+)?["']?(?<loss>[-+]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|nan|inf(?:inity)?)\b)(?<rest>[.a-z%]?)"#,
+    )
+});
+
+static LEARNING_RATE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:^|[^\w-])(?:lr|learning[\ _]rate)["']?\s*(?:[:=|]\s*)?["']?(?<rate>\d+(?:\.\d+)?(?:e[+-]?\d+)?)"#,
+    )
+});
+
+static STEP_TIME: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:iter(?:ation)?|step)\s+time\s*(?:\((?<unit>m?s)\))?\s*[:=]\s*(?<time>\d+(?:\.\d+)?)\s*(?<after>ms|s\b)?
+          | time\s+per\s+iteration\s*\((?<perunit>m?s)\)\s*[:=]\s*(?<pertime>\d+(?:\.\d+)?)
+          | \b(?<speed>\d+(?:\.\d+)?)\s*(?<speedunit>it/s|s/it|steps?/s|s/step|sec/step)",
+    )
+});
+
+static ANNOUNCES_RUN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"\brunning\s+training\b|\bresum(?:ed|ing)\b|\bcontinuing\s+training\s+from\b")
+});
+
+static RUN_SUMMARY: LazyLock<Regex> = LazyLock::new(|| pattern(r#"["']train_runtime["']"#));
+
+static EVALUATION_REPORT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"\b(?:eval|val|valid|validation|test)[_/]\w*(?:loss|acc\w*|f1|score|runtime|perplexity|ppl|bleu|rouge\w*|wer|fid|clip\w*|mse|mae|auc|psnr|ssim)["']?\s*[:=]"#,
+    )
+});
+
+static FIRST_SUBJECT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:(?<evaluation>valid\w*|eval\w*|val)|epochs?|steps?|iter\w*|train\w*|loss)(?:\b|_)",
+    )
+});
+
+/// The last bar of a line; frames can be glued to one another, and log lines to frames.
+pub(super) fn last_bar(line: &[u8]) -> Option<Bar<'_>> {
+    let mut before = 0;
+    let mut last = None;
+    for found in TQDM.captures_iter(line) {
+        last = tqdm_bar(line, before, &found).or(last);
+        before = found.get_match().end();
+    }
+    last.or_else(|| other_bar(line))
+}
+
+fn tqdm_bar<'a>(line: &'a [u8], before: usize, found: &Captures<'a>) -> Option<Bar<'a>> {
+    let done_at = found.name("done")?;
+    let done = count(done_at.as_bytes())?;
+    let total =
+        found.name("total").and_then(|total| count(total.as_bytes())).filter(|&total| total > 0);
+    let rate = found.name("rate").and_then(|rate| decimal(rate.as_bytes()));
+    let unit = found.name("unit").map(|unit| unit.as_bytes());
+    let left = found.name("left").and_then(|left| clock_seconds(left.as_bytes()));
+    let from_rate = rate.zip(unit).and_then(|(rate, unit)| seconds_each(rate, unit));
+    // Without a rate, the time that the bar expects to need gives one.
+    let from_left = left.zip(total).and_then(|(left, total)| {
+        let steps_left = total.checked_sub(done).filter(|&steps| steps > 0)?;
+        (left > 0.0 && unit.is_none()).then(|| left / steps_left as f64)
+    });
+    Some(Bar {
+        description: without_drawing(&line[before..done_at.start()]),
+        done,
+        total,
+        unit,
+        seconds_per_step: from_rate.or(from_left),
+        is_first_frame: found.name("rate").is_some_and(|rate| rate.as_bytes() == b"?"),
+        postfix: found.name("postfix").map_or(b"", |postfix| postfix.as_bytes()),
+    })
+}
+
+fn other_bar(line: &[u8]) -> Option<Bar<'_>> {
+    let found = RICH.captures(line).or_else(|| KERAS.captures(line))?;
+    let done_at = found.name("done")?;
+    let rate = found.name("rate").and_then(|rate| decimal(rate.as_bytes()));
+    Some(Bar {
+        description: without_drawing(&line[..done_at.start()]),
+        done: count(done_at.as_bytes())?,
+        total: found
+            .name("total")
+            .and_then(|total| count(total.as_bytes()))
+            .filter(|&total| total > 0),
+        unit: found.name("unit").map(|unit| unit.as_bytes()),
+        seconds_per_step: rate.and_then(|rate| seconds_each(rate, b"it/s")),
+        is_first_frame: false,
+        postfix: found.name("postfix").map_or(b"", |postfix| postfix.as_bytes()),
+    })
+}
+
+fn without_drawing(description: &[u8]) -> &[u8] {
+    let drawn = DRAWING.find(description).map_or(description.len(), |drawing| drawing.start());
+    description[..drawn].trim_ascii()
+}
+
+/// Whether an unfinished line is a bar that is still being drawn.
+pub(super) fn looks_like_bar(line: &[u8]) -> bool {
+    line.windows(2).any(|pair| pair == b"%|")
+}
+
+/// The line without the number at its very end, which may go on in bytes yet to come.
+pub(super) fn without_last_number(line: &[u8]) -> &[u8] {
+    let mut sure = line;
+    while let [rest @ .., last] = sure {
+        let is_exponent =
+            matches!(last, b'e' | b'E') && rest.last().is_some_and(u8::is_ascii_digit);
+        if !is_exponent && !matches!(last, b'0'..=b'9' | b'.' | b',' | b'+' | b'-') {
+            break;
+        }
+        sure = rest;
+    }
+    sure
+}
+
+/// Whether a line with an epoch may yet become `Epoch 1/21, Steps: …`.
+pub(super) fn may_become_step_bar(line: &[u8]) -> bool {
+    let after_digits = line.iter().rposition(u8::is_ascii_digit).map_or(0, |at| at + 1);
+    let word: Vec<u8> = line[after_digits..]
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    b"steps".starts_with(&word)
+}
+
+/// The step count of a line in prose, if it has one.
+pub(super) fn step(line: &[u8], has_loss: bool) -> Option<Count> {
+    let in_words = STEP.captures_iter(line).find_map(|found| {
+        let pairs = [
+            ("done", "total", false),
+            ("batchdone", "batchtotal", true),
+            ("before", "beforetotal", false),
+        ];
+        let (done, total, is_batch) = pairs.into_iter().find_map(|(done, total, is_batch)| {
+            Some((found.name(done)?, found.name(total), is_batch))
+        })?;
+        let is_measure = total.is_none()
+            && line
+                .get(done.end())
+                .is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'%' | b'_'));
+        if is_measure {
+            return None;
+        }
+        let is_iteration = found
+            .name("word")
+            .is_some_and(|word| word.as_bytes().to_ascii_lowercase().starts_with(b"iter"));
+        Some(Count {
+            done: count(done.as_bytes())?,
+            total: total.and_then(|total| count(total.as_bytes())).filter(|&total| total > 0),
+            is_of_batches: is_batch || is_iteration,
+        })
+    });
+    let alone = || {
+        let found = LONE_FRACTION.captures(line).filter(|_| has_loss)?;
+        let done = count(&found["done"])?;
+        let total = count(&found["total"]).filter(|&total| total >= done && total > 0)?;
+        Some(Count { done, total: Some(total), is_of_batches: false })
+    };
+    in_words.or_else(alone)
+}
+
+/// "Total optimization steps = 29": the steps of the run, announced before they are taken.
+pub(super) fn announced_total(line: &[u8]) -> Option<u64> {
+    let found = TOTAL.captures(line)?;
+    let is_of_the_rest =
+        found["between"].windows(9).any(|window| window.eq_ignore_ascii_case(b"remaining"));
+    count(&found["total"]).filter(|&total| total > 0 && !is_of_the_rest)
+}
+
+/// The epoch and how many there are. An epoch beyond its own total (tqdm's `Epoch 1/0`) is none.
+pub(super) fn epoch(line: &[u8]) -> Option<(Option<f64>, Option<u64>)> {
+    EPOCH.captures_iter(line).find_map(|found| {
+        if let Some(epochs) = found.name("epochs") {
+            return Some((None, count(epochs.as_bytes()).filter(|&epochs| epochs > 0)));
+        }
+        let epoch = decimal(found.name("epoch")?.as_bytes())?;
+        let Some(total) = found.name("total") else {
+            // "epochs: 10" is how many, "epoch: 3" is which.
+            let is_plural = found["word"].len() > "epoch".len();
+            return Some(if is_plural {
+                (None, count(&found["epoch"]))
+            } else {
+                (Some(epoch), None)
+            });
+        };
+        let total = count(total.as_bytes())?;
+        (epoch <= total as f64).then_some((Some(epoch), Some(total).filter(|&total| total > 0)))
+    })
+}
+
+/// The training loss: the first that is not one of validation. A number that ends in a bare dot is
+/// not finished, as in a log cut at `loss: 0.`
+pub(super) fn loss(text: &[u8]) -> Option<f64> {
+    LOSS.captures_iter(text).find_map(|found| {
+        let loss = found.name("loss")?;
+        if !found["rest"].is_empty() {
+            return None;
+        }
+        decimal(loss.as_bytes())
+    })
+}
+
+pub(super) fn learning_rate(text: &[u8]) -> Option<f64> {
+    decimal(LEARNING_RATE.captures(text)?.name("rate")?.as_bytes())
+}
+
+/// The time of a step in prose, in seconds.
+pub(super) fn seconds_per_step(line: &[u8]) -> Option<f64> {
+    let found = STEP_TIME.captures(line)?;
+    let in_seconds = |time: &str, units: [&str; 2]| {
+        let time = decimal(found.name(time)?.as_bytes())?;
+        let unit = units
+            .into_iter()
+            .find_map(|unit| found.name(unit))
+            .map_or(&b"s"[..], |unit| unit.as_bytes());
+        Some(if unit == b"ms" { time / 1000.0 } else { time })
+    };
+    in_seconds("time", ["unit", "after"])
+        .or_else(|| in_seconds("pertime", ["perunit", "perunit"]))
+        .or_else(|| seconds_each(decimal(found.name("speed")?.as_bytes())?, &found["speedunit"]))
+        .filter(|seconds| *seconds > 0.0)
+}
+
+pub(super) fn announces_run(line: &[u8]) -> bool {
+    ANNOUNCES_RUN.is_match(line)
+}
+
+/// The report that the Hugging Face Trainer prints at the end; its loss is the mean of the run.
+pub(super) fn is_run_summary(line: &[u8]) -> bool {
+    RUN_SUMMARY.is_match(line)
+}
+
+pub(super) fn is_evaluation_report(line: &[u8]) -> bool {
+    EVALUATION_REPORT.is_match(line)
+}
+
+/// Whether a line that speaks of both training and evaluation is about the latter.
+pub(super) fn speaks_of_evaluation_first(line: &[u8]) -> bool {
+    FIRST_SUBJECT.captures(line).is_some_and(|found| found.name("evaluation").is_some())
+}
+
+fn seconds_each(rate: f64, unit: &[u8]) -> Option<f64> {
+    let is_seconds = unit.starts_with(b"s/") || unit.starts_with(b"sec/");
+    let seconds = if is_seconds { rate } else { 1.0 / rate };
+    (seconds.is_finite() && seconds > 0.0).then_some(seconds)
+}
+
+/// `1:51:48` or `05:33` in seconds; hours may exceed a day.
+fn clock_seconds(clock: &[u8]) -> Option<f64> {
+    clock
+        .split(|&byte| byte == b':')
+        .try_fold(0.0, |seconds, part| Some(seconds * 60.0 + decimal(part)?))
+}
+
+/// A whole number, however written: `23,040`, `5e+04`, `12.00`.
+fn count(digits: &[u8]) -> Option<u64> {
+    /// The largest range in which a float names every whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let value = decimal(digits)?;
+    (value.fract() == 0.0 && (0.0..=EXACT).contains(&value)).then_some(value as u64)
+}
+
+fn decimal(digits: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(digits).ok()?;
+    if text.contains(',') { text.replace(',', "").parse().ok() } else { text.parse().ok() }
+}

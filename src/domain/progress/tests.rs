@@ -1,0 +1,539 @@
+//! The parser against the labelled lines, lines of the same kinds, and whole runs.
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+
+const LINES: &str = include_str!("../../../tests/data/log_lines.jsonl");
+
+#[derive(Debug, Deserialize)]
+struct Labelled {
+    line: String,
+    stage: String,
+    step: String,
+    epoch: String,
+    loss: String,
+}
+
+fn stage_of(label: &str) -> Option<Stage> {
+    match label {
+        "loading" | "preprocessing" => Some(Stage::Preprocessing),
+        "warmup" => Some(Stage::Warmup),
+        "training" => Some(Stage::Training),
+        "validation" => Some(Stage::Validation),
+        "checkpoint" => Some(Stage::SavingCheckpoint),
+        _ => None,
+    }
+}
+
+fn part(label: &str, at: usize) -> Option<f64> {
+    label.split('/').nth(at)?.parse().ok()
+}
+
+fn is_near(found: Option<f64>, wanted: Option<f64>) -> bool {
+    match (found, wanted) {
+        (Some(found), Some(wanted)) => {
+            (found.is_nan() && wanted.is_nan())
+                || (found - wanted).abs() <= 1e-4 * wanted.abs().max(1.0)
+        }
+        (found, wanted) => found.is_none() && wanted.is_none(),
+    }
+}
+
+#[test]
+fn labelled_lines_are_read_as_people_read_them() {
+    let lines: Vec<Labelled> =
+        LINES.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (mut wrong_stages, mut wrong_numbers) = (Vec::new(), Vec::new());
+    for wanted in &lines {
+        let found = parse_line(&wanted.line);
+        if found.stage != stage_of(&wanted.stage) {
+            wrong_stages.push((&wanted.line, &wanted.stage, found.stage));
+        }
+        let numbers = [
+            (found.step.map(|step| step as f64), part(&wanted.step, 0)),
+            (found.total_steps.map(|total| total as f64), part(&wanted.step, 1)),
+            (found.epoch, part(&wanted.epoch, 0)),
+            (found.total_epochs.map(|total| total as f64), part(&wanted.epoch, 1)),
+            (found.loss, part(&wanted.loss, 0)),
+        ];
+        if numbers.iter().any(|&(found, wanted)| !is_near(found, wanted)) {
+            wrong_numbers.push((&wanted.line, numbers));
+        }
+    }
+    assert!(wrong_numbers.is_empty(), "{wrong_numbers:#?}");
+    assert!(wrong_stages.is_empty(), "{wrong_stages:#?}");
+}
+
+/// Lines of the same kinds that are not in the file: stage, step/total, epoch/total, loss.
+const MORE_LINES: &[(&str, &str, &str, &str, &str)] = &[
+    // The page's own examples.
+    ("Step 1500/5000 - loss: 0.0234", "training", "1500/5000", "-", "0.0234"),
+    ("epoch 3/10", "training", "-", "3/10", "-"),
+    ("warming up", "warmup", "-", "-", "-"),
+    ("Warmup started", "warmup", "-", "-", "-"),
+    ("Saving checkpoint", "checkpoint", "-", "-", "-"),
+    ("Validating…", "validation", "-", "-", "-"),
+    ("Validating...", "validation", "-", "-", "-"),
+    ("preprocessing images", "preprocessing", "-", "-", "-"),
+    ("Loading model", "loading", "-", "-", "-"),
+    // SimpleTuner.
+    ("[TRAINING] Step 500/2000 (25.0%) Status: running", "training", "500/2000", "-", "-"),
+    ("[CHECKPOINT] Checkpoint saved", "checkpoint", "-", "-", "-"),
+    ("[STAGE] • VAE Cache initialising (12/100)", "preprocessing", "-", "-", "-"),
+    (
+        "[STAGE] ✓ VAE Cache initialising (100.0%): VAE cache initialization complete",
+        "preprocessing",
+        "-",
+        "-",
+        "-",
+    ),
+    (
+        "[STAGE] ⏳ Loading base model: Loading model: `black-forest-labs/FLUX.1-dev`...",
+        "loading",
+        "-",
+        "-",
+        "-",
+    ),
+    ("[STAGE] ⏳ Running validation", "validation", "-", "-", "-"),
+    ("[STAGE] ✓ Training Complete: Training complete.", "completed", "-", "-", "-"),
+    ("[ERROR] Training failed: CUDA out of memory at step 12/100", "failed", "-", "-", "-"),
+    ("-  Num batches = 1000", "training", "-", "-", "-"),
+    ("-  Num Epochs = 21", "training", "-", "-/21", "-"),
+    ("  - Gradient Accumulation steps = 1", "training", "-", "-", "-"),
+    ("-  Total optimization steps = 2000", "training", "-/2000", "-", "-"),
+    ("-  Total optimization steps remaining = 1500", "training", "-", "-", "-"),
+    ("  - Instantaneous batch size per device = 1", "training", "-", "-", "-"),
+    ("(Rank: 0)  | 1.0        | 12          ", "preprocessing", "-", "-", "-"),
+    ("lr_warmup_steps=100", "none", "-", "-", "-"),
+    ("Invalidated cache", "none", "-", "-", "-"),
+    ("Validating arguments", "none", "-", "-", "-"),
+    ("Validating lr scheduler arguments...", "none", "-", "-", "-"),
+    ("Enabling gradient checkpointing", "none", "-", "-", "-"),
+    ("gradient_checkpointing: true", "none", "-", "-", "-"),
+    ("checkpointing_steps = 500", "none", "-", "-", "-"),
+    ("validation_steps: 100", "none", "-", "-", "-"),
+    ("Warmup steps: 100", "none", "-", "-", "-"),
+    ("Uploading model to the hub", "none", "-", "-", "-"),
+    ("Uploading: 100%|██████████| 12.3M/12.3M [00:02<00:00, 5.1MB/s]", "none", "-", "-", "-"),
+    (
+        "model.safetensors:  45%|████▌     | 1.23M/2.50M [00:01<00:01, 1.10MB/s]",
+        "none",
+        "-",
+        "-",
+        "-",
+    ),
+    ("Fetching 7 files:  14%|█▍        | 1/7 [00:01<00:07,  1.20s/it]", "none", "-", "-", "-"),
+    (
+        "/usr/lib/python3.10/torch/utils/checkpoint.py:429: UserWarning: torch.utils.checkpoint: please pass in use_reentrant",
+        "none",
+        "-",
+        "-",
+        "-",
+    ),
+    (
+        "RuntimeError: Error(s) in loading state_dict for UNet2DConditionModel:",
+        "failed",
+        "-",
+        "-",
+        "-",
+    ),
+    ("Checkpoint 'latest' does not exist. Starting a new training run.", "none", "-", "-", "-"),
+    ("GPU memory 6.3G/14.0G", "none", "-", "-", "-"),
+    // diffusers.
+    (
+        "Loading checkpoint shards: 100%|██████████| 2/2 [00:01<00:00,  1.50it/s]",
+        "loading",
+        "-",
+        "-",
+        "-",
+    ),
+    (
+        "Loading pipeline components...:  57%|█████▋    | 4/7 [00:00<00:00, 12.06it/s]",
+        "loading",
+        "-",
+        "-",
+        "-",
+    ),
+    ("11/20/2024 10:00:00 - INFO - __main__ -   Num Epochs = 84", "training", "-", "-/84", "-"),
+    (
+        "11/20/2024 10:00:00 - INFO - __main__ -   Gradient Accumulation steps = 4",
+        "none",
+        "-",
+        "-",
+        "-",
+    ),
+    ("11/20/2024 10:00:00 - INFO - __main__ - Running validation... ", "validation", "-", "-", "-"),
+    (
+        "11/20/2024 10:00:00 - INFO - accelerate.accelerator - Saving current state to out/checkpoint-500",
+        "checkpoint",
+        "-",
+        "-",
+        "-",
+    ),
+    (
+        "Model weights saved in out/checkpoint-500/pytorch_lora_weights.safetensors",
+        "checkpoint",
+        "-",
+        "-",
+        "-",
+    ),
+    ("Configuration saved in out/checkpoint-500/config.json", "checkpoint", "-", "-", "-"),
+    // kohya-ss.
+    ("running training / 学習開始", "training", "-", "-", "-"),
+    ("saving checkpoint: /out/last-000002.safetensors", "checkpoint", "-", "-", "-"),
+    ("model saved.", "checkpoint", "-", "-", "-"),
+    ("epoch is incremented. current_epoch: 0, epoch: 1", "training", "-", "1/-", "-"),
+    ("load StableDiffusion checkpoint: /models/v1-5.ckpt", "loading", "-", "-", "-"),
+    ("  num batches per epoch / 1epochのバッチ数: 160", "none", "-", "-", "-"),
+    (
+        "generating sample images at step / サンプル画像生成 ステップ: 250",
+        "validation",
+        "-",
+        "-",
+        "-",
+    ),
+    (
+        "steps:  25%|██▌       | 400/1600 [06:40<20:00,  1.00s/it, avr_loss=0.0912]",
+        "training",
+        "400/1600",
+        "-",
+        "0.0912",
+    ),
+    // ai-toolkit.
+    ("Saving at step 500", "checkpoint", "500/-", "-", "-"),
+    ("Saved checkpoint to /out/x_000000500.safetensors", "checkpoint", "-", "-", "-"),
+    (
+        "my_validation_lora:  10%|█         | 200/2000 [03:20<30:00,  1.00s/it, lr: 1.0e-04 loss: 3.2e-01]",
+        "training",
+        "200/2000",
+        "-",
+        "0.32",
+    ),
+    // Hugging Face Trainer.
+    ("{'eval_loss': 0.71, 'eval_runtime': 3.2, 'epoch': 2.0}", "validation", "-", "2/-", "-"),
+    ("{'train_runtime': 120.5, 'train_loss': 0.4, 'epoch': 3.0}", "completed", "-", "-", "-"),
+    (
+        "{'loss': nan, 'grad_norm': nan, 'learning_rate': 0.0, 'epoch': 0.5}",
+        "training",
+        "-",
+        "0.5/-",
+        "nan",
+    ),
+    ("  Total optimization steps = 1,500", "training", "-/1500", "-", "-"),
+    (
+        "Tokenizing train dataset:  40%|████      | 400/1000 [00:01<00:01, 300.00 examples/s]",
+        "preprocessing",
+        "-",
+        "-",
+        "-",
+    ),
+    // Lightning, PyTorch, Keras, Megatron.
+    (
+        "Sanity Checking DataLoader 0: 100%|██████████| 2/2 [00:01<00:00,  1.90it/s]",
+        "validation",
+        "-",
+        "-",
+        "-",
+    ),
+    (
+        "Epoch 0: :  65%|██████▌   | 13/20 [03:25<01:50, reduced_train_loss=3.850, global_step=12.00]",
+        "training",
+        "13/20",
+        "0/-",
+        "3.85",
+    ),
+    (
+        "Epoch 2/9 ━━━━━━━━━━━━━━━━ 16/32 0:00:01 • 0:00:02 11.20it/s v_num: 0.000 train_loss: 0.51",
+        "training",
+        "16/32",
+        "2/9",
+        "0.51",
+    ),
+    ("Epoch [2/5], Step [100/600], Loss: 0.3412", "training", "100/600", "2/5", "0.3412"),
+    (
+        " 12/100 [==>...........................] - ETA: 3s - loss: 0.312",
+        "training",
+        "12/100",
+        "-",
+        "0.312",
+    ),
+    (
+        " iteration       10/  500000 | consumed samples: 2560 | elapsed time per iteration (ms): 936.0 | learning rate: 1.500E-04 | lm loss: 1.042E+01 |",
+        "training",
+        "10/500000",
+        "-",
+        "10.42",
+    ),
+    ("Epoch 3 - train loss: 0.5 - val loss: 0.4", "training", "-", "3/-", "0.5"),
+    ("Total training steps: 1000", "training", "-/1000", "-", "-"),
+    ("[INFO] (validation) Running validation prompts: 1/4", "validation", "-", "-", "-"),
+    ("Continuing from checkpoint", "loading", "-", "-", "-"),
+    ("Loss is nan at step 100", "training", "100/-", "-", "nan"),
+    (
+        "Epoch 1:  50%|█████     | 50/100 [00:10<00:10,  5.00it/s, v_num=0, val_loss_epoch=0.5, train_loss_step=0.123]",
+        "training",
+        "50/100",
+        "1/-",
+        "0.123",
+    ),
+    ("validation loss: 0.412", "validation", "-", "-", "-"),
+    ("Trainer was stopped after 10 epochs", "none", "-", "-", "-"),
+    ("`Trainer.fit` stopped: `max_epochs=5` reached.", "completed", "-", "-", "-"),
+];
+
+#[test]
+fn lines_of_the_same_kinds_are_read_as_well() {
+    let mut wrong = Vec::new();
+    for &(line, stage, step, epoch, loss) in MORE_LINES {
+        let found = parse_line(line);
+        let number = |count: Option<u64>| count.map(|count| count as f64);
+        let is_right = found.stage == stage_of(stage)
+            && is_near(number(found.step), part(step, 0))
+            && is_near(number(found.total_steps), part(step, 1))
+            && is_near(found.epoch, part(epoch, 0))
+            && is_near(number(found.total_epochs), part(epoch, 1))
+            && is_near(found.loss, part(loss, 0));
+        if !is_right {
+            wrong.push((line, found));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn after(log: &str) -> Progress {
+    let mut reader = ProgressReader::default();
+    reader.push(log.as_bytes());
+    reader.progress()
+}
+
+#[test]
+fn the_pages_examples_hold_for_whole_logs() {
+    let progress = after("Step 1500/5000 - loss: 0.0234\n");
+    assert_eq!(progress.stage, Some(Stage::Training));
+    assert_eq!(progress.last_log.as_deref(), Some("Step 1500/5000 - loss: 0.0234"));
+    assert_eq!(progress.progress, Some(30.0));
+    assert_eq!(after("epoch 3/10\n").progress, Some(30.0));
+    assert_eq!(after(""), Progress::default());
+}
+
+#[test]
+fn the_last_step_but_one_is_not_the_end() {
+    let progress =
+        after("\rSteps: 100%|█████████▉| 249/250 [05:02<00:01,  1.22s/it, loss=0.804, lr=0.0004]");
+    assert_eq!(progress.progress, Some(99.6));
+    assert_eq!(progress.eta_seconds, Some(1.22));
+    assert_eq!(progress.learning_rate, Some(0.0004));
+}
+
+#[test]
+fn a_number_at_the_end_of_an_unfinished_line_is_not_read() {
+    let progress = after("step 1/2 - loss: 0.");
+    assert_eq!((progress.step, progress.total_steps, progress.loss), (Some(1), Some(2), None));
+    let cut_total = after("step 90/1000\nstep 100/10");
+    assert_eq!(
+        (cut_total.step, cut_total.total_steps, cut_total.progress),
+        (Some(100), Some(1000), Some(10.0))
+    );
+    assert_eq!(after("\rEpoch 1/21, Steps:  30%|███       | 600/20").progress, None);
+    assert_eq!(after("Epoch 1/21, Ste").progress, None);
+    assert_eq!(after("step 1/2\r").progress, Some(50.0));
+}
+
+#[test]
+fn other_bars_inside_training_change_no_step() {
+    let training = "\rSteps:  30%|███       | 600/2000 [10:00<23:20,  1.00s/it, loss=0.5]\n";
+    for other in [
+        "Generating Samples:  50%|█████     | 1/2 [01:00<01:00, 60.18s/it]\n",
+        "Validation DataLoader 0:  46%|████▌     | 73/157 [00:02<00:02, 37.48it/s]\n",
+        "  0%|          | 0/50 [00:00<?, ?it/s]\r 18%|█▊        | 9/50 [00:01<00:03, 11.76it/s]\n",
+        "caching latents: 100%|##########| 3/3 [00:02<00:00,  8.11it/s]\n",
+        "Uploading: 100%|██████████| 12.3M/12.3M [00:02<00:00, 5.1MB/s]\n",
+        "Loading checkpoint shards: 100%|██████████| 2/2 [00:01<00:00,  1.50it/s]\n",
+    ] {
+        let progress = after(&format!("{training}{other}"));
+        assert_eq!(
+            (progress.step, progress.total_steps, progress.progress),
+            (Some(600), Some(2000), Some(30.0)),
+            "{other}"
+        );
+    }
+    let validating =
+        after(&format!("{training}Validating:  68%|██████▊   | 54/79 [00:08<00:03,  6.57it/s]"));
+    assert_eq!(validating.stage, Some(Stage::Validation));
+    assert_eq!(after(&format!("{training}Training complete!\n")).stage, Some(Stage::Training));
+}
+
+#[test]
+fn a_total_announced_earlier_serves_later_steps() {
+    let progress =
+        after("Total steps: 23,040\n[INFO] [Rank 0] step=9698, skipped=0, iter time (s): 2.0\n");
+    assert_eq!(progress.total_steps, Some(23_040));
+    assert_eq!(progress.progress, Some(9698.0 * 100.0 / 23_040.0));
+    assert_eq!(progress.seconds_per_step, Some(2.0));
+    assert_eq!(progress.eta_seconds, Some(2.0 * (23_040 - 9698) as f64));
+}
+
+#[test]
+fn a_resumed_run_knows_its_time_left_only_after_ten_steps_of_its_own() {
+    let mut reader = ProgressReader::default();
+    reader.push("\rEpoch 6/21 Steps:  45%|████▌     | 900/2000 [00:00<?, ?it/s]".as_bytes());
+    assert_eq!(reader.progress().progress, Some(45.0));
+    reader.push(
+        "\rEpoch 6/21, Steps:  45%|████▌     | 905/2000 [00:10<36:30,  2.00s/it, step_loss=0.05]"
+            .as_bytes(),
+    );
+    assert_eq!(reader.progress().eta_seconds, None);
+    reader.push(
+        "\rEpoch 6/21, Steps:  46%|████▌     | 910/2000 [00:20<36:20,  2.00s/it, step_loss=0.05]"
+            .as_bytes(),
+    );
+    assert_eq!(reader.progress().eta_seconds, Some(2180.0));
+    assert_eq!(reader.progress().epoch, Some(6.0));
+}
+
+#[test]
+fn progress_goes_back_only_when_the_run_restarted() {
+    assert_eq!(after("step 90/100\nstep 89/100\n").step, Some(90));
+    assert_eq!(
+        after("step 90/100\nResuming from checkpoint out/checkpoint-50\nstep 51/100\n").progress,
+        Some(51.0)
+    );
+    assert_eq!(after("step 90/100\nstep 50/100\nsomething\nstep 51/100\n").progress, Some(51.0));
+    assert_eq!(after("step 90/100\nstep 1/100\n").progress, Some(1.0));
+    let two_ranks =
+        "rank 0 step 101/200\nrank 1 step 100/200 \nrank 0 step 102/200\nrank 1 step 101/200 \n";
+    assert_eq!(after(two_ranks).step, Some(102));
+}
+
+#[test]
+fn batches_of_an_epoch_are_steps_of_the_run_where_the_epochs_are_known() {
+    let progress = after("Epoch 2/4:  50%|█████     | 50/100 [00:50<00:50,  1.00s/it, loss=0.5]\n");
+    assert_eq!(
+        (progress.step, progress.total_steps, progress.progress),
+        (Some(150), Some(400), Some(37.5))
+    );
+    assert_eq!(progress.eta_seconds, Some(250.0));
+    let unknown = after(
+        "Epoch 0: 90%|█████████ | 90/100 [01:30<00:10,  1.00s/it, loss=0.5]\nEpoch 1: 20%|██        | 20/100 [00:20<01:20,  1.00s/it, loss=0.4]\n",
+    );
+    assert_eq!(
+        (unknown.step, unknown.epoch, unknown.progress, unknown.eta_seconds),
+        (Some(20), Some(1.0), Some(90.0), None)
+    );
+}
+
+#[test]
+fn a_nameless_bar_goes_on_where_a_line_said_the_run_resumes() {
+    let progress = after(
+        "Resuming from global step 500, because\n 20%|##   | 505/2523 [00:05<33:38,  1.00s/it]\n",
+    );
+    assert_eq!((progress.step, progress.total_steps), (Some(505), Some(2523)));
+    assert_eq!(progress.eta_seconds, None);
+    let sampling = after("step=9698 of training\n 18%|#    | 9/50 [00:00<?, ?it/s]\n");
+    assert_eq!((sampling.step, sampling.total_steps), (Some(9698), None));
+}
+
+#[test]
+fn a_fractional_epoch_is_progress_where_the_epochs_are_known() {
+    let progress = after("  Num Epochs = 4\n{'loss': 0.5, 'learning_rate': 1e-5, 'epoch': 1.5}\n");
+    assert_eq!((progress.progress, progress.loss), (Some(37.5), Some(0.5)));
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_null_in_json() {
+    let progress = after("steps:   1%|▋   | 41/3280 [00:50<1:06:54,  1.24s/it, avr_loss=nan]\n");
+    assert!(!progress.loss_is_finite);
+    let json = serde_json::to_value(&progress).unwrap();
+    assert!(json["loss"].is_null());
+    assert!(json.get("loss_is_finite").is_none());
+}
+
+#[test]
+fn whole_epochs_are_written_without_a_fraction() {
+    let progress = Progress { epoch: Some(3.0), ..Progress::default() };
+    let json = serde_json::to_string(&progress).unwrap();
+    assert!(json.contains("\"epoch\":3,"));
+    assert_eq!(serde_json::from_str::<Progress>(&json).unwrap(), progress);
+}
+
+#[test]
+fn the_last_line_is_cut_at_eighty_characters_not_bytes() {
+    let shown = after(&format!("first\n{}\n\r   \r", "é█".repeat(60))).last_log.unwrap();
+    assert_eq!(shown, "é█".repeat(40));
+}
+
+#[test]
+fn a_log_that_grew_is_read_from_where_it_ended() {
+    let mut reader = ProgressReader::default();
+    assert_eq!(reader.read(b"step 1/100\n"), LogChange::Grew { bytes: 11 });
+    assert_eq!(reader.read(b"step 1/100\n"), LogChange::Same);
+    assert_eq!(reader.read(b"step 1/100"), LogChange::Same);
+    assert_eq!(reader.read(b"step 1/100\nstep 20/100\n"), LogChange::Grew { bytes: 12 });
+    assert_eq!((reader.log_bytes(), reader.progress().step), (23, Some(20)));
+    assert_eq!(reader.read(b""), LogChange::Same);
+    assert_eq!(reader.progress().step, Some(20));
+    assert_eq!(reader.read(b"step 2/100\n"), LogChange::Rewritten);
+    assert_eq!((reader.log_bytes(), reader.progress().step), (11, Some(2)));
+    assert_eq!(reader.read(b"Step 2/100\nstep 3/100\n"), LogChange::Rewritten);
+}
+
+/// Pieces that logs are made of, to be glued in any order.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let labelled: Vec<Vec<u8>> = LINES
+        .lines()
+        .map(|line| serde_json::from_str::<Labelled>(line).unwrap().line.into_bytes())
+        .collect();
+    prop_oneof![
+        4 => (proptest::sample::select(labelled), prop_oneof![Just(&b"\n"[..]), Just(&b"\r"[..]), Just(&b""[..])])
+            .prop_map(|(line, end)| [&line, end].concat()),
+        4 => (0u64..=2000, 1u64..=2000).prop_map(|(step, total)| format!("\rSteps:  1%|#| {step}/{total} [00:10<00:01, 2.00it/s, loss=0.{step}]").into_bytes()),
+        2 => (0u64..=30, 1u64..=30).prop_map(|(epoch, total)| format!("epoch {epoch}/{total}\n").into_bytes()),
+        1 => proptest::collection::vec(any::<u8>(), 0..30),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn cutting_a_log_anywhere_gives_the_same_progress(
+        pieces in proptest::collection::vec(piece(), 0..30),
+        cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
+    ) {
+        let log = pieces.concat();
+        let mut whole = ProgressReader::default();
+        whole.push(&log);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(log.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut grown = ProgressReader::default();
+        for &cut in &cuts {
+            grown.read(&log[..cut]);
+            let progress = grown.progress();
+            prop_assert!(progress.progress.is_none_or(|percent| (0.0..=100.0).contains(&percent)));
+        }
+        grown.read(&log);
+        prop_assert_eq!(grown.progress(), whole.progress());
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(log in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let mut reader = ProgressReader::default();
+        reader.push(&log);
+        let progress = reader.progress();
+        prop_assert!(progress.progress.is_none_or(|percent| (0.0..=100.0).contains(&percent)));
+        parse_line(&String::from_utf8_lossy(&log));
+    }
+
+    #[test]
+    fn steps_that_rise_make_progress_that_rises(mut steps in proptest::collection::vec(0u64..=2000, 1..40)) {
+        steps.sort_unstable();
+        let mut reader = ProgressReader::default();
+        let mut before = 0.0;
+        for step in steps {
+            reader.push(format!("\rSteps:  1%|#| {step}/2000 [00:10<00:01, 2.00it/s, loss=0.1]").as_bytes());
+            let now = reader.progress().progress.unwrap();
+            prop_assert!(now >= before);
+            before = now;
+        }
+    }
+}
