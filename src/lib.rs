@@ -1,4 +1,5 @@
 //! `jobsyncd` keeps a true, durable copy of an account's cloud training jobs and tells everyone who
 //! cares the moment something changes.
 
+pub mod config;
 pub mod domain;

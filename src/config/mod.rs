@@ -1,0 +1,279 @@
+//! The configuration: read from its layers, validated once, into types without options.
+//!
+//! The stages, each in its own file:
+//!
+//! 1. `layers` gathers what every source says: the embedded, commented defaults
+//!    (`etc/jobsyncd.yaml`) ← `simpletuner-enterprise.yaml` ← the configuration file ← systemd
+//!    credentials ← the environment ← flags. A key that the defaults do not know is refused here.
+//! 2. `reader` reads one value at a time, with its type and its bounds, and remembers where it
+//!    came from.
+//! 3. `sections` puts the values into the structs of this file, and `checks` looks at what only
+//!    shows in several of them together.
+//!
+//! Past this module nobody asks whether a setting was made, nor parses one again. An `Option` that
+//! is left has a meaning of its own (no token, no webhook, polling decided automatically).
+//!
+//! The fields are named after their keys, units included; where a value changes its unit on the way
+//! (megabytes to bytes, dollars to micro-dollars), the name says the new one.
+
+mod checks;
+mod database_url;
+mod describe;
+mod enterprise;
+mod environment;
+mod error;
+mod known_keys;
+mod layers;
+mod reader;
+mod secrets;
+mod sections;
+mod sources;
+mod values;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+
+pub use self::database_url::{DatabaseUrl, PostgresUrl};
+pub use self::error::ConfigError;
+pub use self::sources::{Flags, Sources};
+use crate::domain::model_filter::ModelFilter;
+
+/// The commented default configuration. It *is* the defaults: there is no second list of them.
+pub const DEFAULT_YAML: &str = include_str!("../../etc/jobsyncd.yaml");
+
+/// The source of a value that nobody set.
+pub const DEFAULT_SOURCE: &str = "default";
+
+/// Everything the daemon was told, complete and within bounds.
+///
+/// `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: Server,
+    /// Where jobs and events are kept.
+    pub database: Database,
+    /// The clouds whose jobs are tracked.
+    pub providers: Providers,
+    /// Polling of the status of active jobs (`background.job_status_polling`).
+    pub polling: Polling,
+    /// The slow check of jobs that nobody confirmed lately (`background.reconciliation`).
+    pub reconciliation: Reconciliation,
+    /// Handing queued jobs to the provider (`background.queue_processing`).
+    pub queue_processing: QueueProcessing,
+    /// The event stream.
+    pub events: Events,
+    /// How many jobs may run at a time.
+    pub queue: Queue,
+    /// Progress read from logs.
+    pub progress: Progress,
+    /// What is legal but probably not meant, a sentence each, for the log at startup.
+    pub warnings: Vec<String>,
+    /// Every key with its effective value and where that came from, in the order of the defaults.
+    pub settings: Vec<Setting>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The address to listen on; port 0 lets the system choose. Default 127.0.0.1:8001.
+    pub bind: SocketAddr,
+    /// Proxies whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// HTTP worker threads: the number of cores when 0 (the default) was asked; at most 256.
+    pub workers: NonZeroUsize,
+    /// Keys that open the API. None by default, which only a loopback address allows.
+    pub api_keys: Vec<SecretString>,
+    /// Names that the `Host` header may carry besides the loopback names and the bound address:
+    /// lower case, without a port. Default none.
+    pub allowed_hosts: Vec<String>,
+    /// Origins (`https://host[:port]`, lower case, no path) of other sites whose pages may use the
+    /// API. Default none.
+    pub allowed_origins: Vec<String>,
+    /// How long a request waits for an answer from inside the daemon before it gets 503, in
+    /// seconds. Default 30, 1 to 300.
+    pub request_timeout_seconds: u64,
+    /// The largest request body in bytes (`server.max_body_mb`). Default 64 MB, 1 MB to 1024 MB.
+    pub max_body_bytes: usize,
+}
+
+/// Where jobs and events are kept.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// The database, its password out of sight.
+    pub url: DatabaseUrl,
+    /// Why it is this one, for the log: `set by --database-url`, or which place was chosen in want
+    /// of a setting.
+    pub chosen_because: String,
+}
+
+/// The clouds whose jobs are tracked.
+#[derive(Debug, Clone)]
+pub struct Providers {
+    /// replicate.com.
+    pub replicate: Replicate,
+}
+
+/// How to reach Replicate, and what of its account is ours.
+#[derive(Debug, Clone)]
+pub struct Replicate {
+    /// Where the API is. Default `https://api.replicate.com/v1`.
+    pub base_url: BaseUrl,
+    /// The token of the account. Without one the daemon starts, says so, and calls nobody.
+    pub api_token: Option<SecretString>,
+    /// Where the provider reaches our webhook. Without one, polling is on unless it was decided
+    /// otherwise.
+    pub webhook_url: Option<Url>,
+    /// The secret (`whsec_…`) that signs webhooks. Without one it is fetched from the provider.
+    pub webhook_secret: Option<SecretString>,
+    /// Whether a webhook must be signed. Default true.
+    pub webhook_require_signature: bool,
+    /// Networks that may send webhooks; none means everybody. Default none.
+    pub webhook_allowed_ips: Vec<IpNet>,
+    /// How long one call may take, in seconds. Default 30, 1 to 300.
+    pub request_timeout_seconds: u64,
+    /// The part of the provider's rate limit that background work may use. Default 0.2, above 0 and
+    /// at most 1.
+    pub rate_limit_share: f64,
+    /// The models whose jobs are tracked. Default all.
+    pub models: ModelFilter,
+    /// Prices of hardware, by the provider's name for it, in addition to (or instead of) the
+    /// built-in table. Default none.
+    pub hardware_info: BTreeMap<String, HardwareInfo>,
+}
+
+/// What a piece of hardware is called and costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HardwareInfo {
+    /// The name for people, as in `Nvidia T4 GPU`.
+    pub name: String,
+    /// Its price a second in micro-dollars (`cost_per_second_usd`), 0 to 1,000,000.
+    pub cost_per_second_micro_usd: i64,
+}
+
+/// The base of a provider's URLs: `http` or `https`, a host, perhaps a path, and no slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+/// Whether and how often the status of active jobs is polled.
+#[derive(Debug, Clone)]
+pub struct Polling {
+    /// On or off by configuration; `None` leaves it to the setting in the database, or else to
+    /// whether a webhook is configured.
+    pub explicit: Option<bool>,
+    /// What set `explicit`: a file or an environment variable, or [`DEFAULT_SOURCE`].
+    pub explicit_source: String,
+    /// The pause between the end of a round and the next, in seconds. Default 30, 1 to 86,400.
+    pub interval_seconds: u64,
+    /// What set `interval_seconds`: a file or an environment variable, or [`DEFAULT_SOURCE`].
+    pub interval_source: String,
+}
+
+/// The slow check of jobs that nobody confirmed lately. It always runs: the last webhook of a job is
+/// retried for only a minute.
+#[derive(Debug, Clone)]
+pub struct Reconciliation {
+    /// The pause between two checks, in seconds. Default 300, 10 to 86,400.
+    pub interval_seconds: u64,
+}
+
+/// Handing queued jobs to the provider.
+#[derive(Debug, Clone)]
+pub struct QueueProcessing {
+    /// Whether queued jobs are handed over at all. Default true.
+    pub enabled: bool,
+    /// The pause between two looks at the queue, in seconds. Default 5, 1 to 3,600.
+    pub interval_seconds: u64,
+}
+
+/// The event stream.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// Open streams from one address. Default 5, 1 to 100,000.
+    pub max_connections_per_ip: usize,
+    /// Open streams altogether. Default 1000, 1 to 100,000.
+    pub max_connections: usize,
+    /// The pause between two comment lines that keep a stream open, in seconds. Default 15, 1 to 300.
+    pub heartbeat_seconds: u64,
+    /// How long the event log reaches back, in days. Default 30, 1 to 3,650.
+    pub retention_days: u32,
+}
+
+/// How many jobs may run at a time.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    /// Jobs running at the provider at a time. Default 5, 1 to 10,000.
+    pub max_concurrent: usize,
+    /// Jobs of one user running at a time. Default 2, 1 to 10,000.
+    pub user_max_concurrent: usize,
+}
+
+/// Progress read from logs.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// How long one fetch of a log answers everybody who asks, in seconds. Default 5, 1 to 3,600.
+    pub ttl_seconds: u64,
+}
+
+/// One key of the configuration as it took effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The whole key, as in `server.bind`.
+    pub key: String,
+    /// The effective value in YAML on one line; a secret is `<set>` or `<not set>`.
+    pub value: String,
+    /// A file, an environment variable, a flag, or [`DEFAULT_SOURCE`].
+    pub source: String,
+}
+
+impl Config {
+    /// Reads, merges and validates every layer of `sources`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in one line: where it stands, the key, and what is allowed.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let layers = layers::merge(sources)?;
+        let mut config = sections::read(&layers, sources)?;
+        config.warnings = checks::run(&config)?;
+        Ok(config)
+    }
+
+    /// The effective configuration as YAML, the source of each value in a comment, for
+    /// `jobsyncd check-config`. Secrets are shown as `<set>` or `<not set>`.
+    pub fn describe(&self) -> String {
+        describe::as_yaml(&self.settings)
+    }
+
+    /// What set `key`, as in `server.bind`: a file, an environment variable, a flag, or
+    /// [`DEFAULT_SOURCE`].
+    pub fn source_of(&self, key: &str) -> &str {
+        let setting = self.settings.iter().find(|setting| setting.key == key);
+        setting.map_or(DEFAULT_SOURCE, |setting| &setting.source)
+    }
+}
+
+impl Server {
+    /// Whether the API may be offered on `address`: anyone can reach an address that is not a
+    /// loopback one, so that takes an API key. A socket handed over by systemd is asked about too.
+    pub fn may_listen_on(&self, address: &SocketAddr) -> bool {
+        address.ip().to_canonical().is_loopback() || !self.api_keys.is_empty()
+    }
+}
+
+impl BaseUrl {
+    /// The URL without a slash at its end, so that `format!("{base}/predictions")` is right.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,182 @@
+//! Reads the merged layers into the final structs, in the order of the default configuration. The
+//! bounds stand here and, for people, in the comments of `etc/jobsyncd.yaml`.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use config::{Value, ValueKind};
+
+use super::error::{ConfigError, Problem};
+use super::reader::{Reader, as_number, as_yaml, invalid, origin_of, parse_text, refuse};
+use super::sources::Sources;
+use super::{
+    Config, Database, Events, HardwareInfo, Polling, Progress, Providers, Queue, QueueProcessing,
+    Reconciliation, Replicate, Server, database_url, values,
+};
+use crate::domain::model_filter::ModelFilter;
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// Reads everything; the warnings are still to come.
+pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigError> {
+    let mut reader = Reader::new(merged);
+    let r = &mut reader;
+    let server = server(r)?;
+    let database = database(r, sources)?;
+    let providers = Providers { replicate: replicate(r)? };
+    let polling = polling(r)?;
+    let reconciliation = Reconciliation {
+        interval_seconds: r
+            .whole("background.reconciliation.interval_seconds", 10..=DAY_SECONDS)?,
+    };
+    let queue_processing = QueueProcessing {
+        enabled: r.boolean("background.queue_processing.enabled")?,
+        interval_seconds: r.whole("background.queue_processing.interval_seconds", 1..=3600)?,
+    };
+    let events = Events {
+        max_connections_per_ip: r.whole("events.max_connections_per_ip", 1..=100_000)?,
+        max_connections: r.whole("events.max_connections", 1..=100_000)?,
+        heartbeat_seconds: r.whole("events.heartbeat_seconds", 1..=300)?,
+        retention_days: r.whole("events.retention_days", 1..=3650)?,
+    };
+    let queue = Queue {
+        max_concurrent: r.whole("queue.max_concurrent", 1..=10_000)?,
+        user_max_concurrent: r.whole("queue.user_max_concurrent", 1..=10_000)?,
+    };
+    let progress = Progress { ttl_seconds: r.whole("progress.ttl_seconds", 1..=3600)? };
+    // The layers have followed it already; here it is only put on record.
+    r.optional_text("enterprise_config", |path| Ok(PathBuf::from(path)))?;
+    Ok(Config {
+        server,
+        database,
+        providers,
+        polling,
+        reconciliation,
+        queue_processing,
+        events,
+        queue,
+        progress,
+        warnings: Vec::new(),
+        settings: reader.into_settings(),
+    })
+}
+
+fn server(r: &mut Reader<'_>) -> Result<Server, ConfigError> {
+    let bind = r.text("server.bind", values::bind)?;
+    let trusted_proxies = r.list("server.trusted_proxies", values::network)?;
+    let workers: usize = r.whole("server.workers", 0..=256)?;
+    let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    Ok(Server {
+        bind,
+        trusted_proxies,
+        workers: NonZeroUsize::new(workers).unwrap_or_else(cores),
+        api_keys: r.secrets("server.api_keys")?,
+        allowed_hosts: r.list("server.allowed_hosts", values::host)?,
+        allowed_origins: r.list("server.allowed_origins", values::origin)?,
+        request_timeout_seconds: r.whole("server.request_timeout_seconds", 1..=300)?,
+        max_body_bytes: r.whole::<usize>("server.max_body_mb", 1..=1024)? * 1024 * 1024,
+    })
+}
+
+fn database(r: &mut Reader<'_>, sources: &Sources) -> Result<Database, ConfigError> {
+    let key = "database.url";
+    let value = r.find(key)?;
+    let (url, chosen_because) = match &value.kind {
+        ValueKind::String(text) if !text.trim().is_empty() => {
+            let url = database_url::parse(text.trim()).map_err(|bad| refuse(key, value, bad))?;
+            (url, format!("set by {}", origin_of(value)))
+        }
+        ValueKind::String(_) | ValueKind::Nil => {
+            database_url::automatic(sources).map_err(|bad| refuse(key, value, bad))?
+        }
+        _ => {
+            return Err(refuse(key, value, Problem::refused("must be text in quotes")));
+        }
+    };
+    r.record(key, format!("{:?}", url.to_string()), value);
+    Ok(Database { url, chosen_because })
+}
+
+fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
+    Ok(Replicate {
+        base_url: r.text("providers.replicate.base_url", values::base_url)?,
+        api_token: r.secret("providers.replicate.api_token")?,
+        webhook_url: r.optional_text("providers.replicate.webhook_url", values::webhook_url)?,
+        webhook_secret: r.secret("providers.replicate.webhook_secret")?,
+        webhook_require_signature: r.boolean("providers.replicate.webhook_require_signature")?,
+        webhook_allowed_ips: r.list("providers.replicate.webhook_allowed_ips", values::network)?,
+        request_timeout_seconds: r.whole("providers.replicate.request_timeout_seconds", 1..=300)?,
+        rate_limit_share: r.share("providers.replicate.rate_limit_share")?,
+        models: models(r)?,
+        hardware_info: hardware_info(r)?,
+    })
+}
+
+fn models(r: &mut Reader<'_>) -> Result<ModelFilter, ConfigError> {
+    let key = "providers.replicate.models";
+    let allowed = "\"*\" or owner/name with * for any characters, as in acme/*";
+    let patterns = r.list(key, |text| match ModelFilter::new(&[text]) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(Problem::must_be(allowed)),
+    })?;
+    let value = r.find(key)?;
+    if patterns.is_empty() {
+        return Err(refuse(key, value, Problem::refused("must have at least one pattern")));
+    }
+    ModelFilter::new(&patterns).map_err(|_| invalid(key, value, allowed))
+}
+
+fn hardware_info(r: &mut Reader<'_>) -> Result<BTreeMap<String, HardwareInfo>, ConfigError> {
+    let key = "providers.replicate.hardware_info";
+    let value = r.find(key)?;
+    let ValueKind::Table(table) = &value.kind else {
+        return Err(invalid(key, value, "a section of hardware names"));
+    };
+    let mut all = BTreeMap::new();
+    for (name, entry) in table {
+        all.insert(name.clone(), one_hardware(&format!("{key}.{name}"), name, entry)?);
+    }
+    r.record(key, as_yaml(&value.kind), value);
+    Ok(all)
+}
+
+fn one_hardware(key: &str, id: &str, entry: &Value) -> Result<HardwareInfo, ConfigError> {
+    let allowed = "a section with cost_per_second_usd and perhaps name";
+    let ValueKind::Table(table) = &entry.kind else {
+        return Err(invalid(key, entry, allowed));
+    };
+    let known = ["name", "cost_per_second_usd"];
+    if let Some(unknown) = table.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(ConfigError::UnknownKey {
+            origin: origin_of(entry),
+            key: format!("{key}.{unknown}"),
+            hint: format!("allowed here: {}", known.join(", ")),
+        });
+    }
+    let name = match table.get("name") {
+        Some(name) => parse_text(&format!("{key}.name"), name, |text| Ok(text.to_owned()))?,
+        None => id.to_owned(),
+    };
+    let price_key = format!("{key}.cost_per_second_usd");
+    let price = table.get("cost_per_second_usd").ok_or_else(|| ConfigError::Refused {
+        origin: origin_of(entry),
+        key: price_key.clone(),
+        reason: "is missing".to_owned(),
+    })?;
+    let micro = as_number(&price.kind).and_then(values::micro_usd).ok_or_else(|| {
+        invalid(&price_key, price, "a number of dollars from 0 to 1 with at most 6 decimals")
+    })?;
+    Ok(HardwareInfo { name, cost_per_second_micro_usd: micro })
+}
+
+fn polling(r: &mut Reader<'_>) -> Result<Polling, ConfigError> {
+    let enabled = "background.job_status_polling.enabled";
+    let interval = "background.job_status_polling.interval_seconds";
+    Ok(Polling {
+        explicit: r.optional_boolean(enabled)?,
+        explicit_source: r.origin(enabled)?,
+        interval_seconds: r.whole(interval, 1..=DAY_SECONDS)?,
+        interval_source: r.origin(interval)?,
+    })
+}
