@@ -2,5 +2,6 @@
 //! cares the moment something changes.
 
 pub mod config;
+pub mod db;
 pub mod domain;
 pub mod simulator;

@@ -1,0 +1,73 @@
+-- The jobs, as all that was said about them adds up. Instants are microseconds since the Unix
+-- epoch in UTC, money is millionths of a dollar, and JSON is text: the same in both databases.
+CREATE TABLE jobs (
+    job_id TEXT NOT NULL PRIMARY KEY,
+    job_type TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    provider_job_id TEXT,
+    status TEXT NOT NULL,
+    provider_status TEXT,
+    config_name TEXT,
+    model TEXT,
+    version TEXT,
+    hardware_type TEXT,
+    user_id TEXT,
+    web_url TEXT,
+    created_at BIGINT NOT NULL,
+    provider_created_at BIGINT,
+    first_seen_at BIGINT NOT NULL,
+    started_at BIGINT,
+    completed_at BIGINT,
+    status_since BIGINT,
+    confirmed_at BIGINT,
+    predict_time_micros BIGINT,
+    cost_micro_usd BIGINT,
+    error_message TEXT,
+    output_url TEXT,
+    progress TEXT,
+    provenance TEXT NOT NULL
+);
+CREATE UNIQUE INDEX jobs_at_provider ON jobs (provider, provider_job_id);
+-- The list: newest first, and of one instant in a fixed order.
+CREATE INDEX jobs_by_age ON jobs (created_at DESC, job_id);
+-- What is active, for every round of polling; and lists and totals of one state.
+CREATE INDEX jobs_by_status ON jobs (status, created_at DESC);
+
+-- The log of everything that changed. The position of an event is its SSE id.
+CREATE TABLE events (
+    seq BIGINT NOT NULL PRIMARY KEY,
+    at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    job_id TEXT,
+    json TEXT NOT NULL
+);
+CREATE INDEX events_of_job ON events (job_id, seq);
+
+-- The last position that was given out. It outlives the events, so that no position is reused
+-- after pruning, and whoever appends locks it, so that the order of positions is the order of
+-- commits; a sequence would promise neither.
+CREATE TABLE event_head (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    seq BIGINT NOT NULL
+);
+INSERT INTO event_head (id, seq) VALUES (1, 0);
+
+-- Which webhooks have arrived, by the sender's id of the message.
+CREATE TABLE webhook_deliveries (
+    webhook_id TEXT NOT NULL PRIMARY KEY,
+    received_at BIGINT NOT NULL
+);
+CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (received_at);
+
+-- The logs of finished jobs, which providers delete soon after the end.
+CREATE TABLE job_logs (
+    job_id TEXT NOT NULL PRIMARY KEY REFERENCES jobs (job_id) ON DELETE CASCADE,
+    log_bytes BIGINT NOT NULL,
+    gzip BYTEA NOT NULL
+);
+
+-- What was set through the API and must survive a restart.
+CREATE TABLE settings (
+    name TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);

@@ -1,0 +1,115 @@
+//! What can go wrong in the store. The database's own words go to the daemon's log and no further.
+
+use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
+
+use crate::domain::job::{JobId, JobStatus};
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such job.
+    #[error("Job not found: {0}")]
+    NotFound(JobId),
+    /// Only a finished job can be deleted.
+    #[error("Job {job_id} is {status}: only a finished job can be deleted, cancel it first")]
+    StillActive {
+        /// Which job.
+        job_id: JobId,
+        /// Its state.
+        status: JobStatus,
+    },
+    /// The database cannot be used now. Nothing was changed.
+    #[error("the database cannot be used now: {0}")]
+    Unavailable(Obstacle),
+}
+
+impl StoreError {
+    /// Whether the connection that answered this had better be opened again.
+    pub fn loses_connection(&self) -> bool {
+        match self {
+            Self::Unavailable(obstacle) => match obstacle {
+                Obstacle::Disconnected | Obstacle::Damaged | Obstacle::Other => true,
+                Obstacle::Locked | Obstacle::Full | Obstacle::ReadOnly => false,
+            },
+            Self::NotFound(_) | Self::StillActive { .. } => false,
+        }
+    }
+}
+
+/// What stands in the way of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// Another process holds a lock.
+    #[error("it is locked by another process")]
+    Locked,
+    /// No space is left.
+    #[error("the disk is full")]
+    Full,
+    /// It may not be written.
+    #[error("it is read-only")]
+    ReadOnly,
+    /// The file is no database, or damaged.
+    #[error("it is damaged, or no database of this daemon")]
+    Damaged,
+    /// There is no connection to the server, or no file.
+    #[error("there is no connection to it")]
+    Disconnected,
+    /// Anything else; the daemon's log has it.
+    #[error("it failed, see the daemon's log")]
+    Other,
+}
+
+impl Obstacle {
+    /// SQLite tells these apart only by words, which have been the same for many years.
+    pub(super) fn of_message(message: &str) -> Self {
+        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if has(&["is locked", "table is locked"]) {
+            Self::Locked
+        } else if has(&["is full", "No space left"]) {
+            Self::Full
+        } else if has(&["readonly", "read-only"]) {
+            Self::ReadOnly
+        } else if has(&["malformed", "not a database", "file is encrypted"]) {
+            Self::Damaged
+        } else if has(&[
+            "unable to open",
+            "server closed",
+            "could not connect",
+            "connection",
+            "no connection",
+        ]) {
+            Self::Disconnected
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        log::error!("the database failed: {error}");
+        Self::Unavailable(match &error {
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+                Obstacle::Disconnected
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
+                Obstacle::ReadOnly
+            }
+            DieselError::BrokenTransactionManager => Obstacle::Disconnected,
+            other => Obstacle::of_message(&other.to_string()),
+        })
+    }
+}
+
+impl From<ConnectionError> for StoreError {
+    fn from(error: ConnectionError) -> Self {
+        log::error!("the database cannot be opened: {error}");
+        match error {
+            ConnectionError::CouldntSetupConfiguration(error) => error.into(),
+            other => match Obstacle::of_message(&other.to_string()) {
+                Obstacle::Other => Self::Unavailable(Obstacle::Disconnected),
+                obstacle => Self::Unavailable(obstacle),
+            },
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The log of events.
+
+use diesel::prelude::*;
+
+use super::connection::Connection;
+use super::error::StoreError;
+use super::on_each_backend;
+use super::schema::{event_head, events};
+use crate::domain::event::{Event, LoggedEvent, Seq};
+use crate::domain::timestamp::{Timestamp, to_micros};
+
+/// Appends events in one transaction and gives out their positions.
+///
+/// It locks the head of the log until that transaction ends, so that positions are in the order of
+/// commits.
+#[derive(Debug)]
+pub struct EventAppender {
+    last: Seq,
+    at: Timestamp,
+    appended: Vec<LoggedEvent>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = events)]
+struct NewEvent<'a> {
+    seq: Seq,
+    at: i64,
+    kind: &'a str,
+    job_id: Option<&'a str>,
+    json: &'a str,
+}
+
+impl EventAppender {
+    /// Locks the head of the log. Call it within a transaction that writes.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub fn lock(connection: &mut Connection, at: Timestamp) -> Result<Self, StoreError> {
+        let last = match connection {
+            // BEGIN IMMEDIATE has locked the whole file already.
+            Connection::Sqlite(c) => event_head::table.select(event_head::seq).first(c)?,
+            Connection::Postgres(c) => {
+                event_head::table.select(event_head::seq).for_update().first(c)?
+            }
+        };
+        Ok(Self { last, at, appended: Vec::new() })
+    }
+
+    /// Appends one event.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub fn append(
+        &mut self,
+        connection: &mut Connection,
+        event: &Event<'_>,
+    ) -> Result<(), StoreError> {
+        let seq = self.last + 1;
+        let json = event.to_json(seq, self.at);
+        let row = NewEvent {
+            seq,
+            at: to_micros(self.at),
+            kind: event.kind(),
+            job_id: event.job_id().map(|id| id.0.as_str()),
+            json: &json,
+        };
+        on_each_backend!(connection, |c| diesel::insert_into(events::table)
+            .values(&row)
+            .execute(c))?;
+        self.last = seq;
+        self.appended.push(LoggedEvent { seq, json: json.into() });
+        Ok(())
+    }
+
+    /// Moves the head of the log, and answers the events to tell once the transaction is
+    /// committed.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub fn finish(self, connection: &mut Connection) -> Result<Vec<LoggedEvent>, StoreError> {
+        if !self.appended.is_empty() {
+            on_each_backend!(connection, |c| {
+                diesel::update(event_head::table).set(event_head::seq.eq(self.last)).execute(c)
+            })?;
+        }
+        Ok(self.appended)
+    }
+}
+
+/// Where the log begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBounds {
+    /// The oldest event that is kept; one past the newest where none is.
+    pub oldest: Seq,
+    /// The position that was given out last; 0 where none was.
+    pub newest: Seq,
+}
+
+/// Where the log begins and ends.
+///
+/// # Errors
+/// Where the database fails.
+pub fn bounds(connection: &mut Connection) -> Result<LogBounds, StoreError> {
+    connection.read(|connection| {
+        let newest = on_each_backend!(&mut *connection, |c| {
+            event_head::table.select(event_head::seq).first::<Seq>(c)
+        })?;
+        let oldest = on_each_backend!(connection, |c| {
+            events::table.select(diesel::dsl::min(events::seq)).first::<Option<Seq>>(c)
+        })?;
+        Ok(LogBounds { oldest: oldest.unwrap_or(newest + 1), newest })
+    })
+}
+
+/// Up to `limit` events after the position `after`, oldest first.
+///
+/// # Errors
+/// Where the database fails.
+pub fn after(
+    connection: &mut Connection,
+    after: Seq,
+    limit: i64,
+) -> Result<Vec<LoggedEvent>, StoreError> {
+    let rows: Vec<(Seq, String)> = on_each_backend!(connection, |c| {
+        events::table
+            .filter(events::seq.gt(after))
+            .order(events::seq.asc())
+            .limit(limit)
+            .select((events::seq, events::json))
+            .load(c)
+    })?;
+    Ok(rows.into_iter().map(|(seq, json)| LoggedEvent { seq, json: json.into() }).collect())
+}
+
+/// Deletes up to `limit` of the events before `before`, oldest first, and answers how many.
+///
+/// # Errors
+/// Where the database fails.
+pub fn prune(
+    connection: &mut Connection,
+    before: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    // Positions and times grow together, so the oldest events are the first in the log.
+    let doomed: Option<Seq> = on_each_backend!(&mut *connection, |c| {
+        let oldest = events::table.order(events::seq.asc()).limit(limit);
+        let seqs: Vec<(Seq, i64)> = oldest.select((events::seq, events::at)).load(c)?;
+        let before = to_micros(before);
+        QueryResult::Ok(
+            seqs.into_iter().take_while(|(_, at)| *at < before).last().map(|(seq, _)| seq),
+        )
+    })?;
+    let Some(last) = doomed else { return Ok(0) };
+    Ok(on_each_backend!(connection, |c| {
+        diesel::delete(events::table.filter(events::seq.le(last))).execute(c)
+    })?)
+}

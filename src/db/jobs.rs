@@ -1,0 +1,241 @@
+//! Queries on jobs.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+
+use super::connection::Connection;
+use super::error::StoreError;
+use super::on_each_backend;
+use super::row::JobRow;
+use super::schema::jobs;
+use crate::domain::job::{Job, JobId, JobStatus};
+use crate::domain::job_query::{JobQuery, JobSort};
+use crate::domain::timestamp::Timestamp;
+
+/// The job with this identifier.
+///
+/// # Errors
+/// Where there is none, or the database fails.
+pub fn get(connection: &mut Connection, id: &JobId) -> Result<Job, StoreError> {
+    find(connection, id)?.ok_or_else(|| StoreError::NotFound(id.clone()))
+}
+
+/// The job with this identifier, if there is one.
+///
+/// # Errors
+/// Where the database fails.
+pub fn find(connection: &mut Connection, id: &JobId) -> Result<Option<Job>, StoreError> {
+    let row: Option<JobRow> = on_each_backend!(connection, |c| {
+        jobs::table.find(&id.0).select(JobRow::as_select()).first(c).optional()
+    })?;
+    Ok(row.map(Job::from))
+}
+
+/// The job that `provider` has under `provider_job_id`.
+///
+/// # Errors
+/// Where the database fails.
+pub fn find_at_provider(
+    connection: &mut Connection,
+    provider: &str,
+    provider_job_id: &str,
+) -> Result<Option<Job>, StoreError> {
+    let row: Option<JobRow> = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(jobs::provider.eq(provider))
+            .filter(jobs::provider_job_id.eq(provider_job_id))
+            .select(JobRow::as_select())
+            .first(c)
+            .optional()
+    })?;
+    Ok(row.map(Job::from))
+}
+
+/// Stores a job that is not there yet.
+///
+/// # Errors
+/// Where the database fails.
+pub fn insert(connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
+    let row = JobRow::from(job);
+    on_each_backend!(connection, |c| diesel::insert_into(jobs::table).values(&row).execute(c))?;
+    Ok(())
+}
+
+/// Stores a job that is there as it is now.
+///
+/// # Errors
+/// Where the database fails.
+pub fn update(connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
+    let row = JobRow::from(job);
+    on_each_backend!(connection, |c| diesel::update(&row).set(&row).execute(c))?;
+    Ok(())
+}
+
+/// Deletes a job and its log.
+///
+/// # Errors
+/// Where there is none, it is still active, or the database fails.
+pub fn delete(connection: &mut Connection, id: &JobId) -> Result<Job, StoreError> {
+    let job = get(connection, id)?;
+    if job.status.is_active() {
+        return Err(StoreError::StillActive { job_id: id.clone(), status: job.status });
+    }
+    on_each_backend!(connection, |c| diesel::delete(jobs::table.find(&id.0)).execute(c))?;
+    Ok(job)
+}
+
+/// A page of the jobs that match, and how many match in all.
+///
+/// # Errors
+/// Where the database fails.
+pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, i64), StoreError> {
+    // A boxed query cannot be cloned, so the filters are written once and used twice.
+    macro_rules! filtered {
+        ($table:expr) => {{
+            let mut filtered = $table.into_boxed();
+            if !query.statuses.is_empty() {
+                let words: Vec<_> = query.statuses.iter().map(|status| status.as_str()).collect();
+                filtered = filtered.filter(jobs::status.eq_any(words));
+            }
+            if let Some(job_type) = query.job_type {
+                filtered = filtered.filter(jobs::job_type.eq(job_type.as_str()));
+            }
+            if let Some(provider) = &query.provider {
+                filtered = filtered.filter(jobs::provider.eq(provider));
+            }
+            if let Some(text) = &query.text {
+                let pattern = contains_pattern(text);
+                let id = lower(jobs::job_id.nullable()).like(pattern.clone()).escape('\\');
+                let name = lower(jobs::config_name).like(pattern.clone()).escape('\\');
+                let model = lower(jobs::model).like(pattern.clone()).escape('\\');
+                let error = lower(jobs::error_message).like(pattern).escape('\\');
+                // `x OR NULL` is not false but NULL, which matches no more than false does.
+                filtered = filtered.filter(id.or(name).or(model).or(error));
+            }
+            filtered
+        }};
+    }
+    connection.read(|connection| {
+        let total = on_each_backend!(&mut *connection, |c| {
+            filtered!(jobs::table.select(diesel::dsl::count_star())).get_result(c)
+        })?;
+        let rows: Vec<JobRow> = on_each_backend!(connection, |c| {
+            let page = filtered!(jobs::table.select(JobRow::as_select()));
+            let page = match query.sort {
+                JobSort::Newest => page.order(jobs::created_at.desc()),
+                JobSort::Oldest => page.order(jobs::created_at.asc()),
+                JobSort::Cost => page
+                    .order(jobs::cost_micro_usd.is_null())
+                    .then_order_by(jobs::cost_micro_usd.desc()),
+                JobSort::Name => {
+                    page.order(jobs::config_name.is_null()).then_order_by(jobs::config_name.asc())
+                }
+            };
+            page.then_order_by(jobs::job_id.asc())
+                .limit(query.limit.into())
+                .offset(query.offset.into())
+                .load(c)
+        })?;
+        Ok((rows.into_iter().map(Job::from).collect(), total))
+    })
+}
+
+/// What a round of polling must know of a job that it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveJob {
+    /// The provider's name.
+    pub provider: String,
+    /// The provider's identifier of the job.
+    pub provider_job_id: String,
+    /// How many newer jobs of the provider we know; None where that are more than were counted.
+    pub newer_jobs: Option<usize>,
+}
+
+/// How many of the newest jobs are counted to say where an active job stands in the provider's
+/// list. Further down a job is asked for by itself, which is cheaper than reading so many pages
+/// unless very many are active.
+const RANKED_JOBS: i64 = 2_000;
+
+/// The cloud jobs that have not ended, or whose end the provider itself has not confirmed, and
+/// that nobody confirmed since `unconfirmed_since`; newest first.
+///
+/// # Errors
+/// Where the database fails.
+pub fn active(
+    connection: &mut Connection,
+    unconfirmed_since: Timestamp,
+) -> Result<Vec<ActiveJob>, StoreError> {
+    let before = crate::domain::timestamp::to_micros(unconfirmed_since);
+    connection.read(|connection| {
+        let active: Vec<(String, String)> = on_each_backend!(&mut *connection, |c| {
+            let words = JobStatus::ACTIVE.map(JobStatus::as_str);
+            let unconfirmed = jobs::confirmed_at.is_null();
+            jobs::table
+                .filter(jobs::job_type.eq("cloud"))
+                .filter(jobs::provider_job_id.is_not_null())
+                .filter(jobs::status.eq_any(words).or(unconfirmed))
+                .filter(jobs::confirmed_at.is_null().or(jobs::confirmed_at.lt(before)))
+                .order((jobs::created_at.desc(), jobs::job_id.asc()))
+                .select((jobs::provider, jobs::provider_job_id.assume_not_null()))
+                .load(c)
+        })?;
+        if active.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ranks = ranks(connection)?;
+        Ok(active
+            .into_iter()
+            .map(|at_provider| {
+                let newer_jobs = ranks.get(&at_provider).copied();
+                let (provider, provider_job_id) = at_provider;
+                ActiveJob { provider, provider_job_id, newer_jobs }
+            })
+            .collect())
+    })
+}
+
+/// The place of each of the newest jobs among the jobs of its provider, 0 for the newest.
+fn ranks(connection: &mut Connection) -> Result<HashMap<(String, String), usize>, StoreError> {
+    let newest: Vec<(String, String)> = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(jobs::provider_job_id.is_not_null())
+            .order(jobs::created_at.desc())
+            .limit(RANKED_JOBS)
+            .select((jobs::provider, jobs::provider_job_id.assume_not_null()))
+            .load(c)
+    })?;
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let ranked = newest.into_iter().map(|at_provider| {
+        let count = counts.entry(at_provider.0.clone()).or_default();
+        let rank = *count;
+        *count += 1;
+        (at_provider, rank)
+    });
+    Ok(ranked.collect())
+}
+
+/// The number of jobs in each state.
+///
+/// # Errors
+/// Where the database fails.
+pub fn count_by_status(connection: &mut Connection) -> Result<Vec<(String, i64)>, StoreError> {
+    Ok(on_each_backend!(connection, |c| {
+        jobs::table.group_by(jobs::status).select((jobs::status, diesel::dsl::count_star())).load(c)
+    })?)
+}
+
+/// The pattern that finds `text` anywhere, whatever its case. The wildcards of LIKE stand for
+/// themselves.
+fn contains_pattern(text: &str) -> String {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// `lower(text)` of either database.
+    fn lower(
+        text: diesel::sql_types::Nullable<diesel::sql_types::Text>,
+    ) -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
+}

@@ -1,0 +1,27 @@
+//! Durable storage: connections, schema, and queries as plain functions.
+//!
+//! The same functions run on SQLite and PostgreSQL. Diesel checks every query against the types of
+//! one backend, so [`on_each_backend!`] writes a query once and expands it for both.
+
+pub mod connection;
+pub mod deliveries;
+pub mod error;
+pub mod events;
+pub mod jobs;
+pub mod logs;
+pub mod metrics;
+pub mod observations;
+mod row;
+mod schema;
+pub mod settings;
+
+/// Runs an expression on whichever connection there is: `on_each_backend!(connection, |c| …)`.
+macro_rules! on_each_backend {
+    ($connection:expr, |$inner:ident| $query:expr) => {
+        match $connection {
+            $crate::db::connection::Connection::Sqlite($inner) => $query,
+            $crate::db::connection::Connection::Postgres($inner) => $query,
+        }
+    };
+}
+pub(crate) use on_each_backend;

@@ -1,0 +1,211 @@
+//! The one way by which what was observed enters the store.
+
+use serde_json::{Map, Value, json};
+
+use super::connection::Connection;
+use super::error::StoreError;
+use super::events::EventAppender;
+use super::{deliveries, jobs, logs};
+use crate::domain::cost::{Prices, to_usd};
+use crate::domain::event::{Event, LoggedEvent, Notice};
+use crate::domain::job::{Job, JobId, JobStatus};
+use crate::domain::job_view::JobView;
+use crate::domain::observation::{Change, Observation, merge};
+use crate::domain::timestamp::Timestamp;
+
+/// An observation on its way into the store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What was observed.
+    pub observation: Observation,
+    /// The sender's id of the message, by which a repeated one is known.
+    pub webhook_id: Option<String>,
+    /// Whether a job that the store does not know is created.
+    pub creates: bool,
+}
+
+impl Report {
+    /// What a call of ours found out. Unknown jobs are created only where `creates` says so.
+    pub fn of_call(observation: Observation, creates: bool) -> Self {
+        Self { observation, webhook_id: None, creates }
+    }
+}
+
+/// What became of an observation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Our identifier of the job; the provider's, where we do not know the job.
+    pub job_id: JobId,
+    /// What became of it.
+    pub effect: Effect,
+}
+
+/// What an observation did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// It made a job known.
+    Created(Map<String, Value>),
+    /// It changed a job: the fields that changed, as the contract names them.
+    Changed(Map<String, Value>),
+    /// All of it was known.
+    Unchanged,
+    /// The same message was here before.
+    Duplicate,
+    /// It is about a job that we do not know and do not create.
+    UnknownJob,
+}
+
+/// What the store has to tell after the commit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Recorded {
+    /// What became of each observation, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// The events to announce, in the order of the log.
+    pub events: Vec<LoggedEvent>,
+    /// The progress to announce.
+    pub notices: Vec<Notice>,
+}
+
+/// Merges a batch of observations, and appends what they changed to the log of events, in one
+/// transaction: all of it is kept, or nothing.
+///
+/// # Errors
+/// Where the database fails. Nothing has changed then.
+pub fn record(
+    connection: &mut Connection,
+    reports: &[Report],
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    connection.write(|connection| {
+        let mut recorder = Recorder {
+            log: EventAppender::lock(connection, now)?,
+            connection,
+            prices,
+            now,
+            notices: Vec::new(),
+        };
+        let outcomes =
+            reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
+        let Recorder { log, connection, notices, .. } = recorder;
+        Ok(Recorded { outcomes, events: log.finish(connection)?, notices })
+    })
+}
+
+struct Recorder<'a> {
+    connection: &'a mut Connection,
+    log: EventAppender,
+    prices: &'a Prices,
+    now: Timestamp,
+    notices: Vec<Notice>,
+}
+
+impl Recorder<'_> {
+    fn record(&mut self, report: &Report) -> Result<Outcome, StoreError> {
+        let said = &report.observation;
+        let mut known =
+            jobs::find_at_provider(self.connection, &said.provider, &said.provider_job_id)?;
+        if known.is_none() && !said.by_provider {
+            // The trainer may know its job by our identifier.
+            known = jobs::find(self.connection, &JobId(said.provider_job_id.clone()))?;
+        }
+        let job_id = known
+            .as_ref()
+            .map_or_else(|| JobId(said.provider_job_id.clone()), |job| job.job_id.clone());
+        let effect = self.effect_of(report, known)?;
+        Ok(Outcome { job_id, effect })
+    }
+
+    fn effect_of(&mut self, report: &Report, known: Option<Job>) -> Result<Effect, StoreError> {
+        if known.is_none() && !report.creates {
+            return Ok(Effect::UnknownJob);
+        }
+        if let Some(webhook_id) = &report.webhook_id
+            && !deliveries::note(self.connection, webhook_id, self.now)?
+        {
+            return Ok(Effect::Duplicate);
+        }
+        match known {
+            Some(job) => self.change(&job, &report.observation),
+            None => self.create(&report.observation),
+        }
+    }
+
+    fn create(&mut self, said: &Observation) -> Result<Effect, StoreError> {
+        let unheard_of = Job::unheard_of(&said.provider, &said.provider_job_id, said.observed_at);
+        let mut job =
+            merge(&unheard_of, said).map_or_else(|| unheard_of.clone(), |change| change.job);
+        self.prices.apply(&mut job);
+        jobs::insert(self.connection, &job)?;
+        self.keep_log(&job, said)?;
+        let event = Event::JobDiscovered {
+            job_id: &job.job_id,
+            status: job.status,
+            source: said.source,
+            job: JobView::new(&job, self.prices, self.now),
+        };
+        self.log.append(self.connection, &event)?;
+        Ok(Effect::Created(differences(&unheard_of, &job)))
+    }
+
+    fn change(&mut self, known: &Job, said: &Observation) -> Result<Effect, StoreError> {
+        self.keep_log(known, said)?;
+        let Some(mut change) = merge(known, said) else { return Ok(Effect::Unchanged) };
+        self.prices.apply(&mut change.job);
+        jobs::update(self.connection, &change.job)?;
+        self.announce(&change, said)?;
+        let differences = differences(known, &change.job);
+        Ok(if change.is_visible { Effect::Changed(differences) } else { Effect::Unchanged })
+    }
+
+    fn announce(&mut self, change: &Change, said: &Observation) -> Result<(), StoreError> {
+        let job = &change.job;
+        let (job_id, status, source) = (&job.job_id, job.status, said.source);
+        let view = JobView::new(job, self.prices, self.now);
+        if change.is_transition() {
+            let previous = change.previous;
+            let event = Event::JobStatusChanged { job_id, status, previous, source, job: view };
+            self.log.append(self.connection, &event)?;
+        } else if change.is_visible {
+            let event = Event::JobUpdated { job_id, status, source, job: view };
+            self.log.append(self.connection, &event)?;
+        }
+        if let Some(progress) = job.progress.as_ref().filter(|_| change.has_progressed) {
+            let (job_id, progress) = (job.job_id.clone(), progress.clone());
+            self.notices.push(Notice::JobProgress { job_id, progress });
+        }
+        Ok(())
+    }
+
+    /// A log is kept once its job has ended; before that it still grows, and is asked for.
+    fn keep_log(&mut self, job: &Job, said: &Observation) -> Result<(), StoreError> {
+        match &said.logs {
+            Some(log) if said.status.is_some_and(JobStatus::is_terminal) => {
+                logs::keep(self.connection, &job.job_id, log)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The fields in which two states of a job differ, as the contract names them.
+fn differences(before: &Job, after: &Job) -> Map<String, Value> {
+    let fields = |job: &Job| {
+        [
+            ("status", json!(job.status)),
+            ("provider_status", json!(job.provider_status)),
+            ("started_at", json!(job.started_at)),
+            ("completed_at", json!(job.ended_at())),
+            ("cost_usd", json!(job.cost_micro_usd.map(to_usd))),
+            ("error_message", json!(job.error_message)),
+            ("output_url", json!(job.output_url)),
+            ("hardware_type", json!(job.hardware_type)),
+        ]
+    };
+    fields(before)
+        .into_iter()
+        .zip(fields(after))
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|(_, (name, after))| (name.to_owned(), after))
+        .collect()
+}

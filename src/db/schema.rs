@@ -1,0 +1,70 @@
+//! The tables, as Diesel sees them; `migrations/` makes them. A test compares the two.
+
+diesel::table! {
+    jobs (job_id) {
+        job_id -> Text,
+        job_type -> Text,
+        provider -> Text,
+        provider_job_id -> Nullable<Text>,
+        status -> Text,
+        provider_status -> Nullable<Text>,
+        config_name -> Nullable<Text>,
+        model -> Nullable<Text>,
+        version -> Nullable<Text>,
+        hardware_type -> Nullable<Text>,
+        user_id -> Nullable<Text>,
+        web_url -> Nullable<Text>,
+        created_at -> BigInt,
+        provider_created_at -> Nullable<BigInt>,
+        first_seen_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        completed_at -> Nullable<BigInt>,
+        status_since -> Nullable<BigInt>,
+        confirmed_at -> Nullable<BigInt>,
+        predict_time_micros -> Nullable<BigInt>,
+        cost_micro_usd -> Nullable<BigInt>,
+        error_message -> Nullable<Text>,
+        output_url -> Nullable<Text>,
+        progress -> Nullable<Text>,
+        provenance -> Text,
+    }
+}
+
+diesel::table! {
+    events (seq) {
+        seq -> BigInt,
+        at -> BigInt,
+        kind -> Text,
+        job_id -> Nullable<Text>,
+        json -> Text,
+    }
+}
+
+diesel::table! {
+    event_head (id) {
+        id -> BigInt,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (webhook_id) {
+        webhook_id -> Text,
+        received_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    job_logs (job_id) {
+        job_id -> Text,
+        log_bytes -> BigInt,
+        gzip -> Binary,
+    }
+}
+
+diesel::table! {
+    settings (name) {
+        name -> Text,
+        value -> Text,
+    }
+}

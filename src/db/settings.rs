@@ -1,0 +1,58 @@
+//! What was set through the API and must survive a restart.
+
+use diesel::prelude::*;
+
+use super::connection::Connection;
+use super::error::StoreError;
+use super::on_each_backend;
+use super::schema::settings;
+
+/// The name of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Setting {
+    /// Polling on or off, as a user chose: `true` or `false`.
+    PollingPreference,
+    /// The webhook URL of Replicate; empty for none.
+    ReplicateWebhookUrl,
+}
+
+impl Setting {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PollingPreference => "polling.preference",
+            Self::ReplicateWebhookUrl => "providers.replicate.webhook_url",
+        }
+    }
+}
+
+/// The value of a setting; None where it was never set, or taken back.
+///
+/// # Errors
+/// Where the database fails.
+pub fn get(connection: &mut Connection, setting: Setting) -> Result<Option<String>, StoreError> {
+    Ok(on_each_backend!(connection, |c| {
+        settings::table.find(setting.name()).select(settings::value).first(c).optional()
+    })?)
+}
+
+/// Sets a setting, or takes it back with None.
+///
+/// # Errors
+/// Where the database fails.
+pub fn set(
+    connection: &mut Connection,
+    setting: Setting,
+    value: Option<&str>,
+) -> Result<(), StoreError> {
+    let name = setting.name();
+    on_each_backend!(connection, |c| match value {
+        Some(value) => diesel::insert_into(settings::table)
+            .values((settings::name.eq(name), settings::value.eq(value)))
+            .on_conflict(settings::name)
+            .do_update()
+            .set(settings::value.eq(value))
+            .execute(c),
+        None => diesel::delete(settings::table.find(name)).execute(c),
+    })?;
+    Ok(())
+}
