@@ -1,0 +1,300 @@
+//! Calls to a provider over HTTP, with everything that keeps them polite and safe: the token, time
+//! limits, the rate budget, retries with back-off, and the circuit breaker.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, USER_AGENT};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
+use awc::Client;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::ProviderError;
+use crate::domain::breaker::{Breaker, BreakerChange};
+use crate::domain::rate_budget::RateBudget;
+use crate::domain::timestamp::now;
+
+/// The largest answer that is read. A prediction carries its whole log.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How often a call that may be repeated is tried again.
+const RETRIES_MAX: usize = 2;
+/// The longest that a call waits for the provider's `Retry-After`; beyond it the caller is told.
+const WAIT_SECONDS_MAX: u64 = 3;
+/// How much of the provider's words is passed on, in characters.
+const DETAIL_CHARS_MAX: usize = 500;
+
+/// How the connection to a provider is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerHealth {
+    /// Whether the provider is left alone because it failed again and again.
+    pub out_of_order: bool,
+    /// What it said when it failed last.
+    pub last_error: Option<String>,
+    /// How many calls were made since the start.
+    pub calls: u64,
+    /// How many more we may make before the rate limit resets.
+    pub calls_left: u64,
+    /// Whether there is a token.
+    pub has_token: bool,
+}
+
+/// Who wants to know when the provider goes out of order (with its words) or comes back (None).
+pub type HealthListener = Box<dyn Fn(Option<String>)>;
+
+/// What a caller must know.
+pub struct CallerOptions {
+    /// Where the API is, without a slash at the end.
+    pub base_url: String,
+    /// The token; None where none is configured.
+    pub token: Option<SecretString>,
+    /// What to say where there is no token.
+    pub missing_token: ProviderError,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// The share of the provider's rate limit that is ours.
+    pub rate_limit_share: f64,
+    /// Told when the provider goes out of order or comes back.
+    pub health_listener: HealthListener,
+}
+
+/// Makes the calls to one provider.
+pub struct Caller {
+    client: Client,
+    options: CallerOptions,
+    budget: RefCell<RateBudget>,
+    breaker: RefCell<Breaker>,
+    last_error: RefCell<Option<String>>,
+    calls: Cell<u64>,
+}
+
+/// Whether a call counts against our share of the rate limit, and whether it may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Reading: counted, and repeated when it fails.
+    Routine,
+    /// What a user asked for: never held up by our own share.
+    Urgent,
+}
+
+impl Caller {
+    /// A caller in the arbiter that will use it: its connections cannot move between threads.
+    pub fn new(options: CallerOptions) -> Self {
+        let client = Client::builder()
+            .timeout(options.timeout)
+            // A redirect could carry the token to another host.
+            .disable_redirects()
+            .add_default_header((USER_AGENT, concat!("jobsyncd/", env!("CARGO_PKG_VERSION"))))
+            .finish();
+        Self {
+            client,
+            budget: RefCell::new(RateBudget::new(options.rate_limit_share, now())),
+            breaker: RefCell::default(),
+            last_error: RefCell::default(),
+            calls: Cell::new(0),
+            options,
+        }
+    }
+
+    /// Calls `path` (with its query) below the base URL and reads the answer as `T`.
+    ///
+    /// # Errors
+    /// See [`ProviderError`].
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        urgency: Urgency,
+    ) -> Result<T, ProviderError> {
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_times(RETRIES_MAX)
+            .with_jitter()
+            .build();
+        loop {
+            let error = match self.attempt(&method, path, urgency).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let pause = match &error {
+                ProviderError::Throttled { retry_after_seconds, .. }
+                    if *retry_after_seconds <= WAIT_SECONDS_MAX =>
+                {
+                    pauses.next().map(|_| Duration::from_secs(*retry_after_seconds))
+                }
+                // A garbled answer is often one that was cut off on its way.
+                ProviderError::Failing { .. }
+                | ProviderError::Unreachable(_)
+                | ProviderError::Garbled(_) => pauses.next(),
+                _ => None,
+            };
+            let Some(pause) = pause else { return Err(error) };
+            log::debug!("{method} {path} failed and is tried again in {pause:?}: {error}");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// How the connection is.
+    pub fn health(&self) -> CallerHealth {
+        CallerHealth {
+            out_of_order: self.breaker.borrow().is_open(),
+            last_error: self.last_error.borrow().clone(),
+            calls: self.calls.get(),
+            calls_left: self.budget.borrow().left(),
+            has_token: self.options.token.is_some(),
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        urgency: Urgency,
+    ) -> Result<T, ProviderError> {
+        let token =
+            self.options.token.as_ref().ok_or_else(|| self.options.missing_token.clone())?;
+        self.admit(urgency)?;
+        self.calls.set(self.calls.get() + 1);
+        let seconds = self.options.timeout.as_secs();
+        let exchange = self.exchange(method, path, token);
+        let outcome = match tokio::time::timeout(self.options.timeout, exchange).await {
+            Ok(Ok((status, headers, body))) => self.read(status, &headers, &body),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(ProviderError::Timeout { seconds }),
+        };
+        self.note(outcome.as_ref().err());
+        outcome
+    }
+
+    /// Whether a call may be made now.
+    fn admit(&self, urgency: Urgency) -> Result<(), ProviderError> {
+        let now = now();
+        self.breaker.borrow_mut().admit(now).map_err(|wait| ProviderError::OutOfOrder {
+            retry_after_seconds: whole_seconds(wait),
+        })?;
+        match (self.budget.borrow_mut().take(now), urgency) {
+            (Err(wait), Urgency::Routine) => {
+                Err(ProviderError::BudgetSpent { retry_after_seconds: whole_seconds(wait) })
+            }
+            (Ok(()), _) | (Err(_), Urgency::Urgent) => Ok(()),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        token: &SecretString,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), ProviderError> {
+        let unreachable = |error: &dyn std::fmt::Display| {
+            ProviderError::Unreachable(self.redact(&error.to_string()))
+        };
+        let mut answer = self
+            .client
+            .request(method.clone(), format!("{}{path}", self.options.base_url))
+            .insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())))
+            .send()
+            .await
+            .map_err(|error| match error {
+                awc::error::SendRequestError::Timeout => {
+                    ProviderError::Timeout { seconds: self.options.timeout.as_secs() }
+                }
+                error => unreachable(&error),
+            })?;
+        let body =
+            answer.body().limit(ANSWER_BYTES_MAX).await.map_err(|error| unreachable(&error))?;
+        Ok((answer.status(), answer.headers().clone(), body))
+    }
+
+    /// Reads an answer, and what its headers say of the rate limit.
+    fn read<T: DeserializeOwned>(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<T, ProviderError> {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        if let (Some(remaining), Some(reset)) =
+            (number("ratelimit-remaining"), number("ratelimit-reset"))
+        {
+            self.budget.borrow_mut().learn(remaining, reset, now());
+        }
+        if status.is_success() {
+            return serde_json::from_slice(body)
+                .map_err(|error| ProviderError::Garbled(format!("{} bytes, {error}", body.len())));
+        }
+        let problem = Problem::read(body);
+        let detail = self.redact(&problem.words(status));
+        Err(match status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                let asked = number(RETRY_AFTER.as_str()).or(problem.retry_after);
+                let retry_after_seconds = asked.or(number("ratelimit-reset")).unwrap_or(30);
+                self.budget.borrow_mut().block(retry_after_seconds, now());
+                ProviderError::Throttled { retry_after_seconds, detail }
+            }
+            StatusCode::NOT_FOUND => ProviderError::NotFound(detail),
+            status if status.is_server_error() => {
+                ProviderError::Failing { status: status.as_u16(), detail }
+            }
+            status => ProviderError::Refused { status: status.as_u16(), detail },
+        })
+    }
+
+    /// Tells the breaker how a call went, and the listener what the breaker makes of it.
+    fn note(&self, error: Option<&ProviderError>) {
+        let outage = error.filter(|error| error.is_outage());
+        let change = match outage {
+            Some(error) => {
+                *self.last_error.borrow_mut() = Some(error.to_string());
+                self.breaker.borrow_mut().failed(now())
+            }
+            None => self.breaker.borrow_mut().succeeded(),
+        };
+        match change {
+            Some(BreakerChange::Opened) => {
+                (self.options.health_listener)(Some(
+                    outage.map(ToString::to_string).unwrap_or_default(),
+                ));
+            }
+            Some(BreakerChange::Closed) => (self.options.health_listener)(None),
+            None => {}
+        }
+    }
+
+    /// What may be shown of a text that the provider, or a library on the way to it, has written.
+    fn redact(&self, text: &str) -> String {
+        let shown: String = text.chars().take(DETAIL_CHARS_MAX).collect();
+        match &self.options.token {
+            Some(token) => shown.replace(token.expose_secret(), "[token]"),
+            None => shown,
+        }
+    }
+}
+
+/// An error as providers write it: `application/problem+json`, or something like it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    fn words(&self, status: StatusCode) -> String {
+        let said = self.detail.as_ref().or(self.title.as_ref());
+        said.cloned().unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned())
+    }
+}
+
+/// Rounded up: who comes back too early is only refused again.
+fn whole_seconds(wait: chrono::Duration) -> u64 {
+    u64::try_from((wait.num_milliseconds() + 999) / 1_000).unwrap_or(0).max(1)
+}

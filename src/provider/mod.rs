@@ -1,0 +1,157 @@
+//! The providers: what the daemon asks of a cloud, and how each cloud is asked.
+
+use std::rc::Rc;
+
+use futures_util::future::LocalBoxFuture;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::domain::observation::Observation;
+
+mod caller;
+pub mod log_readers;
+pub mod replicate;
+pub mod webhook_body;
+
+pub use caller::{Caller, CallerHealth, HealthListener};
+
+/// What a call to a provider comes to.
+pub type Answer<'a, T> = LocalBoxFuture<'a, Result<T, ProviderError>>;
+
+/// A cloud that runs jobs. Another one costs one file that implements this.
+pub trait Provider {
+    /// Whose account the token is of.
+    fn account(&self) -> Answer<'_, Account>;
+
+    /// One job, with its log.
+    fn job<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot>;
+
+    /// A page of the list of all jobs, newest first, without logs. None is the first page.
+    fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page>;
+
+    /// Ends a job.
+    fn cancel<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot>;
+
+    /// The secret that the provider signs webhooks with.
+    fn webhook_secret(&self) -> Answer<'_, SecretString>;
+
+    /// How the connection to the provider is.
+    fn health(&self) -> CallerHealth;
+}
+
+/// A provider as its actor holds it.
+pub type SharedProvider = Rc<dyn Provider>;
+
+/// What the provider says about a job at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// What is merged into the job.
+    pub observation: Observation,
+    /// The log so far, where the provider gave one.
+    pub log: Option<String>,
+}
+
+/// A page of a provider's list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The jobs, newest first.
+    pub observations: Vec<Observation>,
+    /// What to ask for to get the next page; None on the last one.
+    pub next: Option<String>,
+}
+
+/// An account at a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// The name by which the provider knows the account.
+    pub username: String,
+    /// `user` or `organization`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The name for people.
+    pub name: Option<String>,
+    /// The account's page at GitHub.
+    pub github_url: Option<String>,
+}
+
+/// Why a provider did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// No token is configured.
+    #[error("no API token is configured for {provider}: set {variable}")]
+    NoToken {
+        /// The provider's name for people.
+        provider: &'static str,
+        /// The environment variable to set.
+        variable: &'static str,
+    },
+    /// The provider does not know the job.
+    #[error("the provider does not know it: {0}")]
+    NotFound(String),
+    /// The provider refused.
+    #[error("{detail} (the provider answered {status})")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The provider's words.
+        detail: String,
+    },
+    /// The provider is out of order.
+    #[error("{detail} (the provider answered {status})")]
+    Failing {
+        /// The HTTP status.
+        status: u16,
+        /// The provider's words.
+        detail: String,
+    },
+    /// The provider refused because its rate limit is used up.
+    #[error("{detail} (the provider answered 429)")]
+    Throttled {
+        /// When to try again.
+        retry_after_seconds: u64,
+        /// The provider's words.
+        detail: String,
+    },
+    /// Our share of the provider's rate limit is used up.
+    #[error("our share of the provider's rate limit is used up for {retry_after_seconds} s")]
+    BudgetSpent {
+        /// When to try again.
+        retry_after_seconds: u64,
+    },
+    /// The provider failed so often that it is left alone for a while.
+    #[error("the provider is out of order, the next attempt is in {retry_after_seconds} s")]
+    OutOfOrder {
+        /// When to try again.
+        retry_after_seconds: u64,
+    },
+    /// There is no connection to the provider.
+    #[error("the provider cannot be reached: {0}")]
+    Unreachable(String),
+    /// The provider did not answer in time.
+    #[error("the provider did not answer within {seconds} s")]
+    Timeout {
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// The provider's answer is not what it documents.
+    #[error("the provider's answer cannot be read: {0}")]
+    Garbled(String),
+}
+
+impl ProviderError {
+    /// Whether the provider itself is at fault, rather than what it was asked.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Failing { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Unreachable(_)
+            | Self::Timeout { .. }
+            | Self::Garbled(_) => true,
+            Self::NoToken { .. }
+            | Self::NotFound(_)
+            | Self::Refused { .. }
+            | Self::Throttled { .. }
+            | Self::BudgetSpent { .. } => false,
+        }
+    }
+}

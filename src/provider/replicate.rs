@@ -1,0 +1,355 @@
+//! Replicate: its wire types, its routes, and what its words mean (`provider.md`).
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::caller::{Caller, CallerHealth, CallerOptions, HealthListener, Urgency};
+use super::log_readers::LogReaders;
+use super::{Account, Answer, Page, Provider, ProviderError, Snapshot};
+use crate::config;
+use crate::domain::job::JobStatus;
+use crate::domain::observation::{Observation, Source};
+use crate::domain::packed_log::PackedLog;
+use crate::domain::timestamp::{self, Timestamp};
+
+/// The name of the provider in routes and jobs.
+pub const NAME: &str = "replicate";
+/// The name of the provider for people.
+pub const TITLE: &str = "Replicate";
+
+/// The account at Replicate that the configuration names.
+pub struct Replicate {
+    caller: Caller,
+    readers: Arc<LogReaders>,
+}
+
+impl Replicate {
+    /// Opens no connection yet. Create it in the arbiter that will use it.
+    pub fn new(
+        config: &config::Replicate,
+        readers: Arc<LogReaders>,
+        health_listener: HealthListener,
+    ) -> Self {
+        let caller = Caller::new(CallerOptions {
+            base_url: config.base_url.as_str().to_owned(),
+            token: config.api_token.clone(),
+            missing_token: ProviderError::NoToken {
+                provider: TITLE,
+                variable: "REPLICATE_API_TOKEN",
+            },
+            timeout: std::time::Duration::from_secs(config.request_timeout_seconds),
+            rate_limit_share: config.rate_limit_share,
+            health_listener,
+        });
+        Self { caller, readers }
+    }
+
+    async fn prediction(
+        &self,
+        method: Method,
+        path: String,
+        urgency: Urgency,
+    ) -> Result<Snapshot, ProviderError> {
+        let prediction: Prediction = self.caller.call(method, &path, urgency).await?;
+        Ok(prediction.into_snapshot(Source::Poll, timestamp::now(), &self.readers))
+    }
+}
+
+impl Provider for Replicate {
+    fn account(&self) -> Answer<'_, Account> {
+        Box::pin(async {
+            let account: WireAccount =
+                self.caller.call(Method::GET, "/account", Urgency::Urgent).await?;
+            Ok(Account {
+                username: account.username,
+                kind: account.kind,
+                name: account.name,
+                github_url: account.github_url,
+            })
+        })
+    }
+
+    fn job<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot> {
+        let path = format!("/predictions/{}", escaped(provider_job_id));
+        Box::pin(self.prediction(Method::GET, path, Urgency::Routine))
+    }
+
+    fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page> {
+        Box::pin(async move {
+            let path = match cursor {
+                Some(cursor) => format!("/predictions?cursor={}", escaped(cursor)),
+                None => "/predictions".to_owned(),
+            };
+            let page: WirePage = self.caller.call(Method::GET, &path, Urgency::Routine).await?;
+            let now = timestamp::now();
+            Ok(Page {
+                // A page that names only itself as the next would be read for ever.
+                next: page
+                    .next
+                    .as_deref()
+                    .and_then(cursor_of)
+                    .filter(|next| Some(next.as_str()) != cursor),
+                observations: page
+                    .results
+                    .into_iter()
+                    .filter_map(|item| match serde_json::from_value::<Prediction>(item) {
+                        Ok(prediction) => Some(
+                            prediction.into_snapshot(Source::Poll, now, &self.readers).observation,
+                        ),
+                        Err(error) => {
+                            log::warn!("an entry of {TITLE}'s list cannot be read: {error}");
+                            None
+                        }
+                    })
+                    .collect(),
+            })
+        })
+    }
+
+    fn cancel<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot> {
+        let path = format!("/predictions/{}/cancel", escaped(provider_job_id));
+        Box::pin(self.prediction(Method::POST, path, Urgency::Urgent))
+    }
+
+    fn webhook_secret(&self) -> Answer<'_, SecretString> {
+        Box::pin(async {
+            let secret: WireSecret =
+                self.caller.call(Method::GET, "/webhooks/default/secret", Urgency::Urgent).await?;
+            Ok(secret.key)
+        })
+    }
+
+    fn health(&self) -> CallerHealth {
+        self.caller.health()
+    }
+}
+
+/// The part of a `next` URL that says which page it is. The rest of it is not followed: it could
+/// lead the token to another host, and behind a proxy it leads nowhere.
+fn cursor_of(next: &str) -> Option<String> {
+    let (_, query) = next.split_once('?')?;
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == "cursor")
+        .map(|(_, cursor)| cursor.into_owned())
+}
+
+/// A text as a part of a URL.
+fn escaped(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[derive(Deserialize)]
+struct WireAccount {
+    username: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    name: Option<String>,
+    github_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireSecret {
+    key: SecretString,
+}
+
+#[derive(Deserialize)]
+struct WirePage {
+    next: Option<String>,
+    /// Read one by one, so that one strange entry does not hide the others.
+    results: Vec<Value>,
+}
+
+/// A prediction as the API and webhooks write it. Real answers are looser than the description, so
+/// everything but the id may be missing, null or of another type.
+#[derive(Debug, Deserialize)]
+pub struct Prediction {
+    /// The provider's identifier.
+    pub id: String,
+    /// The provider's word for the state.
+    #[serde(default, deserialize_with = "lenient")]
+    pub status: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    model: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    version: Option<String>,
+    #[serde(default)]
+    output: Value,
+    #[serde(default)]
+    error: Value,
+    #[serde(default, deserialize_with = "lenient")]
+    logs: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    metrics: Option<Metrics>,
+    #[serde(default, deserialize_with = "lenient")]
+    urls: Option<Urls>,
+    #[serde(default, deserialize_with = "lenient")]
+    created_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    started_at: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    completed_at: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metrics {
+    #[serde(default, deserialize_with = "lenient")]
+    predict_time: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Urls {
+    #[serde(default, deserialize_with = "lenient")]
+    web: Option<String>,
+}
+
+/// Takes what fits the type, and nothing where it does not.
+fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
+impl Prediction {
+    /// What this says about the job.
+    pub fn into_snapshot(self, source: Source, now: Timestamp, readers: &LogReaders) -> Snapshot {
+        let status = self.status.as_deref().and_then(status_of);
+        if let (None, Some(word)) = (status, &self.status) {
+            log::warn!(
+                "{TITLE} calls prediction {} {word:?}, which is no state known here",
+                self.id
+            );
+        }
+        let ended = status.is_some_and(JobStatus::is_terminal);
+        let log = self.logs.filter(|log| !log.is_empty());
+        let progress = log.as_deref().map(|log| readers.read(&self.id, log, ended));
+        let at = |text: Option<String>| text.as_deref().and_then(timestamp::parse);
+        let observation = Observation {
+            status,
+            provider_status: self.status,
+            created_at: at(self.created_at),
+            started_at: at(self.started_at),
+            completed_at: at(self.completed_at),
+            predict_time_micros: self
+                .metrics
+                .and_then(|metrics| metrics.predict_time)
+                .map(to_micros),
+            error_message: said(&self.error),
+            output_url: output_url(&self.output),
+            model: self.model,
+            version: self.version.filter(|version| version != "hidden"),
+            web_url: self.urls.and_then(|urls| urls.web),
+            progress,
+            logs: log.as_deref().filter(|_| ended).map(PackedLog::pack),
+            ..Observation::silent(NAME, &self.id, source, now)
+        };
+        Snapshot { observation, log }
+    }
+}
+
+/// Replicate's words for the states. `aborted` ended before it started.
+pub fn status_of(word: &str) -> Option<JobStatus> {
+    match word {
+        "starting" => Some(JobStatus::Queued),
+        "processing" => Some(JobStatus::Running),
+        "succeeded" => Some(JobStatus::Completed),
+        "failed" => Some(JobStatus::Failed),
+        "canceled" | "cancelled" | "aborted" => Some(JobStatus::Cancelled),
+        _ => None,
+    }
+}
+
+fn to_micros(seconds: f64) -> i64 {
+    (seconds.max(0.0) * 1e6).round() as i64
+}
+
+/// An error is a text or, from some models, an object; either says what went wrong.
+fn said(error: &Value) -> Option<String> {
+    match error {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Where the result is: the output itself, the first of several, or a training's weights.
+pub(super) fn output_url(output: &Value) -> Option<String> {
+    match output {
+        Value::String(url) if !url.is_empty() => Some(url.clone()),
+        Value::Array(several) => several.iter().find_map(output_url),
+        Value::Object(fields) => {
+            ["weights", "url", "output"].iter().find_map(|key| output_url(fields.get(*key)?))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(prediction: Value) -> Observation {
+        let prediction: Prediction = serde_json::from_value(prediction).expect("a prediction");
+        let now = timestamp::parse("2026-03-01T10:00:00Z").expect("an instant");
+        prediction.into_snapshot(Source::Poll, now, &LogReaders::default()).observation
+    }
+
+    #[test]
+    fn every_documented_status_has_its_meaning() {
+        for (word, status) in [
+            ("starting", JobStatus::Queued),
+            ("processing", JobStatus::Running),
+            ("succeeded", JobStatus::Completed),
+            ("failed", JobStatus::Failed),
+            ("canceled", JobStatus::Cancelled),
+            ("cancelled", JobStatus::Cancelled),
+            ("aborted", JobStatus::Cancelled),
+        ] {
+            assert_eq!(status_of(word), Some(status), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_status_is_kept_as_the_providers_word_and_changes_nothing() {
+        let observation = read(json!({"id": "p1", "status": "hibernating"}));
+        assert_eq!(observation.status, None);
+        assert_eq!(observation.provider_status.as_deref(), Some("hibernating"));
+    }
+
+    #[test]
+    fn everything_but_the_id_may_be_missing_null_or_of_another_type() {
+        let observation = read(json!({
+            "id": "p1", "status": null, "logs": 5, "metrics": "none", "urls": [], "output": 3,
+            "error": null, "created_at": 12, "model": {},
+        }));
+        assert_eq!(observation.status, None);
+        assert_eq!(observation.output_url, None);
+        assert_eq!(observation.error_message, None);
+    }
+
+    #[test]
+    fn an_output_of_any_shape_gives_its_first_url() {
+        let of = |output: Value| read(json!({"id": "p1", "output": output})).output_url;
+        let url = Some("https://x/y.tar".to_owned());
+        assert_eq!(of(json!("https://x/y.tar")), url);
+        assert_eq!(of(json!(["https://x/y.tar", "https://x/z"])), url);
+        assert_eq!(of(json!({"version": "a/b:1", "weights": "https://x/y.tar"})), url);
+        assert_eq!(of(json!({"loss": 0.1})), None);
+    }
+
+    #[test]
+    fn only_the_cursor_of_the_next_page_is_followed() {
+        assert_eq!(
+            cursor_of("https://elsewhere.example/v1/predictions?a=b&cursor=cD0%3D").as_deref(),
+            Some("cD0=")
+        );
+        assert_eq!(cursor_of("https://elsewhere.example/v1/predictions"), None);
+    }
+}
