@@ -1,6 +1,7 @@
 //! `jobsyncd` keeps a true, durable copy of an account's cloud training jobs and tells everyone who
 //! cares the moment something changes.
 
+pub mod actors;
 pub mod config;
 pub mod db;
 pub mod domain;

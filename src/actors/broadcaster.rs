@@ -1,0 +1,381 @@
+//! The broadcaster: tells every subscriber of the event stream what has changed, in order, without
+//! a hole or a duplicate.
+//!
+//! A subscriber that comes back says which event it saw last. What it missed is read from the log
+//! of events, and it joins those who listen live in the same turn of this actor in which the last
+//! missed event is handed to it: nothing can be announced in between. Buffers are bounded; who does
+//! not keep up is cut off, and comes back by its id.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use actix::prelude::*;
+use actix_web_lab::sse;
+use bytestring::ByteString;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::job_reader::{GetLogBounds, ListEvents, Read};
+use crate::config;
+use crate::db::events::LogBounds;
+use crate::domain::event::{LoggedEvent, Notice, Seq};
+use crate::domain::timestamp::now;
+
+/// How many events wait for one subscriber before it is cut off.
+const BUFFERED_EVENTS: usize = 256;
+/// How many of the newest events are kept in memory for those who were away for a moment.
+const REMEMBERED_EVENTS: usize = 256;
+/// How many events are read from the log at a time for those who were away for longer.
+const REPLAYED_AT_ONCE: i64 = 200;
+
+/// Changes that are committed.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Announce {
+    /// What was added to the log, in its order.
+    pub events: Vec<LoggedEvent>,
+    /// What is told only to those who listen now.
+    pub notices: Vec<Notice>,
+}
+
+impl Announce {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.notices.is_empty()
+    }
+
+    /// A single notice.
+    pub fn notice(notice: Notice) -> Self {
+        Self { events: Vec::new(), notices: vec![notice] }
+    }
+}
+
+/// Opens a stream of events.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<mpsc::Receiver<sse::Event>, SubscribeError>")]
+pub struct Subscribe {
+    /// The client's address.
+    pub address: IpAddr,
+    /// The last event that the client saw, as it says.
+    pub last_event_id: Option<String>,
+}
+
+/// Why there is no stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// The address has as many as it may.
+    #[error("this address has {limit} event streams open already, which is the limit")]
+    TooManyFromAddress {
+        /// The limit.
+        limit: usize,
+    },
+    /// All have as many as they may.
+    #[error("{limit} event streams are open already, which is the limit")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Closing,
+}
+
+/// Ends every stream, and lets nobody subscribe any more. Open streams would hold up the server's
+/// stop.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct CloseStreams;
+
+/// Counts the open streams.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct CountSubscribers;
+
+/// A subscriber has been handed everything up to a position from the log, and wants to listen
+/// live. Answers the subscriber where the log has gone on too far meanwhile.
+#[derive(Message)]
+#[rtype(result = "Result<(), Subscriber>")]
+struct Join {
+    subscriber: Subscriber,
+    position: Seq,
+}
+
+/// One open stream.
+#[derive(Debug)]
+struct Subscriber {
+    address: IpAddr,
+    sender: mpsc::Sender<sse::Event>,
+}
+
+/// A subscriber that listens live.
+#[derive(Debug)]
+struct Listener {
+    subscriber: Subscriber,
+    /// The last event that it was handed. The log can be ahead of the announcements, so that what
+    /// is announced next may be known to it already.
+    position: Seq,
+}
+
+/// A subscriber that is being handed what it missed.
+#[derive(Debug)]
+struct Returner {
+    address: IpAddr,
+    /// Tells whether the stream is still open.
+    sender: mpsc::WeakSender<sse::Event>,
+    replay: SpawnHandle,
+}
+
+impl Returner {
+    fn is_open(&self) -> bool {
+        self.sender.upgrade().is_some_and(|sender| !sender.is_closed())
+    }
+}
+
+/// The actor. See the top of this file.
+pub struct Broadcaster {
+    limits: config::Events,
+    reader: Recipient<Read<ListEvents>>,
+    bounds: Recipient<Read<GetLogBounds>>,
+    newest: Seq,
+    recent: VecDeque<(Seq, sse::Event)>,
+    live: Vec<Listener>,
+    catching_up: Vec<Returner>,
+    is_closing: bool,
+}
+
+impl Broadcaster {
+    /// A broadcaster of a log that ends at `newest`.
+    pub fn new(
+        limits: config::Events,
+        reader: Recipient<Read<ListEvents>>,
+        bounds: Recipient<Read<GetLogBounds>>,
+        newest: Seq,
+    ) -> Self {
+        Self {
+            limits,
+            reader,
+            bounds,
+            newest,
+            recent: VecDeque::new(),
+            live: Vec::new(),
+            catching_up: Vec::new(),
+            is_closing: false,
+        }
+    }
+
+    /// Hands an event to all who listen and have not had it. Who has gone, or does not keep up, is
+    /// let go.
+    fn tell(&mut self, event: &sse::Event, seq: Option<Seq>) {
+        self.live.retain_mut(|listener| {
+            match seq {
+                Some(seq) if seq <= listener.position => return true,
+                Some(seq) => listener.position = seq,
+                None => {}
+            }
+            listener.subscriber.sender.try_send(event.clone()).is_ok()
+        });
+    }
+
+    /// Forgets the streams that have been closed, and answers the addresses of the others.
+    fn open_streams(&mut self) -> impl Iterator<Item = IpAddr> {
+        self.live.retain(|listener| !listener.subscriber.sender.is_closed());
+        self.catching_up.retain(Returner::is_open);
+        let live = self.live.iter().map(|listener| listener.subscriber.address);
+        live.chain(self.catching_up.iter().map(|returner| returner.address))
+    }
+
+    fn admit(&mut self, address: IpAddr) -> Result<(), SubscribeError> {
+        if self.is_closing {
+            return Err(SubscribeError::Closing);
+        }
+        let (mut open, mut open_from_address) = (0, 0);
+        for stream in self.open_streams() {
+            open += 1;
+            open_from_address += usize::from(stream == address);
+        }
+        if open_from_address >= self.limits.max_connections_per_ip {
+            let limit = self.limits.max_connections_per_ip;
+            return Err(SubscribeError::TooManyFromAddress { limit });
+        }
+        if open >= self.limits.max_connections {
+            return Err(SubscribeError::TooMany { limit: self.limits.max_connections });
+        }
+        Ok(())
+    }
+
+    /// Hands a subscriber what came after `position` and lets it listen live, where memory reaches
+    /// back so far and the subscriber's buffer takes it.
+    fn join(&mut self, subscriber: Subscriber, position: Seq) -> Result<(), Subscriber> {
+        let missed = usize::try_from(self.newest - position).unwrap_or(0);
+        if missed > self.recent.len() || missed > subscriber.sender.capacity() {
+            return Err(subscriber);
+        }
+        for (_, event) in self.recent.iter().skip(self.recent.len() - missed) {
+            if subscriber.sender.try_send(event.clone()).is_err() {
+                // It has gone meanwhile; nobody is left to serve.
+                return Ok(());
+            }
+        }
+        self.catching_up.retain(|returner| {
+            returner.sender.upgrade().is_some_and(|open| !open.same_channel(&subscriber.sender))
+        });
+        self.live.push(Listener { subscriber, position: position.max(self.newest) });
+        Ok(())
+    }
+
+    /// Hands a subscriber what it missed from the log, at its own pace, until it can join.
+    fn catch_up(&mut self, subscriber: Subscriber, position: Seq, context: &mut Context<Self>) {
+        let (address, sender) = (subscriber.address, subscriber.sender.downgrade());
+        let (reader, bounds, broadcaster) =
+            (self.reader.clone(), self.bounds.clone(), context.address());
+        let replay = async move {
+            if let Some((subscriber, position)) = begin_replay(&bounds, subscriber, position).await
+            {
+                replay(&reader, &broadcaster, subscriber, position).await;
+            }
+        };
+        let replay = context.spawn(replay.into_actor(self));
+        self.catching_up.push(Returner { address, sender, replay });
+    }
+}
+
+/// Tells a subscriber that returns with an id that is unknown or pruned to start anew. Answers
+/// where its replay begins.
+async fn begin_replay(
+    bounds: &Recipient<Read<GetLogBounds>>,
+    subscriber: Subscriber,
+    position: Seq,
+) -> Option<(Subscriber, Seq)> {
+    let LogBounds { oldest, newest } = bounds.send(Read(GetLogBounds)).await.ok()?.ok()?;
+    if position > newest || position < oldest - 1 {
+        subscriber.sender.send(greeting("reset", newest, newest)).await.ok()?;
+        return Some((subscriber, newest));
+    }
+    subscriber.sender.send(greeting("connected", newest, position)).await.ok()?;
+    Some((subscriber, position))
+}
+
+/// Reads the log page by page and hands it out, waiting for the subscriber where its buffer is
+/// full. Ends when it has joined, has gone, or the log cannot be read, which ends its stream: it
+/// comes back by its id.
+async fn replay(
+    reader: &Recipient<Read<ListEvents>>,
+    broadcaster: &Addr<Broadcaster>,
+    mut subscriber: Subscriber,
+    mut position: Seq,
+) {
+    loop {
+        subscriber = match broadcaster.send(Join { subscriber, position }).await {
+            Ok(Err(too_far_behind)) => too_far_behind,
+            Ok(Ok(())) | Err(_) => return,
+        };
+        let page = Read(ListEvents { after: position, limit: REPLAYED_AT_ONCE });
+        let Ok(Ok(events)) = reader.send(page).await else { return };
+        for event in events {
+            position = event.seq;
+            if subscriber.sender.send(as_sse(&event)).await.is_err() {
+                return;
+            }
+        }
+        // What was announced last may not be in this page, and the next turn tries to join.
+    }
+}
+
+/// An event of the log as it goes over the wire: unnamed, so that an `EventSource` gets it as
+/// `message`, with its position as id.
+fn as_sse(event: &LoggedEvent) -> sse::Event {
+    let json = ByteString::from(event.json.as_ref());
+    sse::Data::new(json).id(event.seq.to_string()).into()
+}
+
+/// The first event of a stream. Its id is the position from which the stream goes on, so that a
+/// client that loses the connection before anything happens misses nothing either.
+fn greeting(kind: &str, newest: Seq, position: Seq) -> sse::Event {
+    let data = json!({"type": kind, "seq": newest, "server_time": now()});
+    sse::Data::new(data.to_string()).id(position.to_string()).into()
+}
+
+impl Actor for Broadcaster {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        // One message is one commit, which can tell of many jobs.
+        context.set_mailbox_capacity(1024);
+    }
+}
+
+impl Handler<Announce> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, message: Announce, _: &mut Self::Context) {
+        for event in &message.events {
+            let told = as_sse(event);
+            self.tell(&told, Some(event.seq));
+            self.newest = event.seq;
+            if self.recent.len() == REMEMBERED_EVENTS {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((event.seq, told));
+        }
+        for notice in &message.notices {
+            self.tell(&sse::Data::new(notice.to_json()).into(), None);
+        }
+    }
+}
+
+impl Handler<Subscribe> for Broadcaster {
+    type Result = Result<mpsc::Receiver<sse::Event>, SubscribeError>;
+
+    fn handle(&mut self, message: Subscribe, context: &mut Self::Context) -> Self::Result {
+        self.admit(message.address)?;
+        let (sender, receiver) = mpsc::channel(BUFFERED_EVENTS);
+        let subscriber = Subscriber { address: message.address, sender };
+        match message.last_event_id.as_deref() {
+            // An empty id is what a client sends that has seen none.
+            None | Some("") => {
+                let greeting = greeting("connected", self.newest, self.newest);
+                if subscriber.sender.try_send(greeting).is_ok() {
+                    self.live.push(Listener { subscriber, position: self.newest });
+                }
+            }
+            // An id that is no number was never ours: it is as unknown as one beyond the end.
+            Some(id) => self.catch_up(subscriber, id.parse().unwrap_or(Seq::MAX), context),
+        }
+        Ok(receiver)
+    }
+}
+
+impl Handler<Join> for Broadcaster {
+    type Result = Result<(), Subscriber>;
+
+    fn handle(
+        &mut self,
+        Join { subscriber, position }: Join,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        if self.is_closing {
+            return Ok(());
+        }
+        self.join(subscriber, position)
+    }
+}
+
+impl Handler<CloseStreams> for Broadcaster {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseStreams, context: &mut Self::Context) {
+        self.is_closing = true;
+        self.live.clear();
+        for returner in self.catching_up.drain(..) {
+            context.cancel_future(returner.replay);
+        }
+    }
+}
+
+impl Handler<CountSubscribers> for Broadcaster {
+    type Result = usize;
+
+    fn handle(&mut self, _: CountSubscribers, _: &mut Self::Context) -> usize {
+        self.open_streams().count()
+    }
+}

@@ -1,0 +1,183 @@
+//! The job reader: answers questions about what is stored, on threads of its own, beside the
+//! writer. It never writes.
+
+use actix::prelude::*;
+
+use crate::config::DatabaseUrl;
+use crate::db::connection::{Connection, Role};
+use crate::db::error::StoreError;
+use crate::db::events::{self, LogBounds};
+use crate::db::jobs::{self, ActiveJob};
+use crate::db::logs;
+use crate::db::metrics::{self, DayOfJobs};
+use crate::db::settings::{self, Setting};
+use crate::domain::event::{LoggedEvent, Seq};
+use crate::domain::job::{Job, JobId};
+use crate::domain::job_query::JobQuery;
+use crate::domain::packed_log::PackedLog;
+use crate::domain::timestamp::Timestamp;
+
+/// How many questions are answered at a time.
+const READERS: usize = 2;
+
+/// A question about what is stored.
+pub trait Question: Send + 'static {
+    /// What is answered.
+    type Answer: Send + 'static;
+
+    /// Looks the answer up.
+    ///
+    /// # Errors
+    /// Where there is none, or the database fails.
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError>;
+}
+
+/// The message that carries a question.
+#[derive(Debug)]
+pub struct Read<Q>(pub Q);
+
+impl<Q: Question> Message for Read<Q> {
+    type Result = Result<Q::Answer, StoreError>;
+}
+
+/// One job.
+#[derive(Debug)]
+pub struct GetJob(pub JobId);
+
+impl Question for GetJob {
+    type Answer = Job;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Job, StoreError> {
+        jobs::get(connection, &self.0)
+    }
+}
+
+/// A page of jobs, and how many match in all.
+#[derive(Debug)]
+pub struct ListJobs(pub JobQuery);
+
+impl Question for ListJobs {
+    type Answer = (Vec<Job>, i64);
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        jobs::list(connection, &self.0)
+    }
+}
+
+/// The active jobs that nobody confirmed since an instant.
+#[derive(Debug)]
+pub struct ListActiveJobs {
+    /// Jobs that were confirmed later are left out.
+    pub unconfirmed_since: Timestamp,
+}
+
+impl Question for ListActiveJobs {
+    type Answer = Vec<ActiveJob>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        jobs::active(connection, self.unconfirmed_since)
+    }
+}
+
+/// Where the log of events begins and ends.
+#[derive(Debug)]
+pub struct GetLogBounds;
+
+impl Question for GetLogBounds {
+    type Answer = LogBounds;
+
+    fn look_up(self, connection: &mut Connection) -> Result<LogBounds, StoreError> {
+        events::bounds(connection)
+    }
+}
+
+/// Events after a position, oldest first.
+#[derive(Debug)]
+pub struct ListEvents {
+    /// The position before the first one wanted.
+    pub after: Seq,
+    /// How many at most.
+    pub limit: i64,
+}
+
+impl Question for ListEvents {
+    type Answer = Vec<LoggedEvent>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        events::after(connection, self.after, self.limit)
+    }
+}
+
+/// The log that is kept of a job.
+#[derive(Debug)]
+pub struct GetKeptLog(pub JobId);
+
+impl Question for GetKeptLog {
+    type Answer = Option<PackedLog>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        logs::get(connection, &self.0)
+    }
+}
+
+/// A setting.
+#[derive(Debug)]
+pub struct GetSetting(pub Setting);
+
+impl Question for GetSetting {
+    type Answer = Option<String>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        settings::get(connection, self.0)
+    }
+}
+
+/// Sums over the jobs that were created since an instant.
+#[derive(Debug)]
+pub struct SumByDay {
+    /// The first instant that counts.
+    pub since: Timestamp,
+    /// Only jobs of this provider.
+    pub provider: Option<String>,
+}
+
+impl Question for SumByDay {
+    type Answer = Vec<DayOfJobs>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        metrics::by_day(connection, self.since, self.provider.as_deref())
+    }
+}
+
+/// The actor. See the top of this file.
+pub struct JobReader {
+    url: DatabaseUrl,
+    connection: Option<Connection>,
+}
+
+impl JobReader {
+    /// Starts the readers. Each opens its connection when it is first asked.
+    pub fn start(url: DatabaseUrl) -> Addr<Self> {
+        SyncArbiter::start(READERS, move || Self { url: url.clone(), connection: None })
+    }
+}
+
+impl Actor for JobReader {
+    type Context = SyncContext<Self>;
+}
+
+impl<Q: Question> Handler<Read<Q>> for JobReader {
+    type Result = Result<Q::Answer, StoreError>;
+
+    fn handle(&mut self, Read(question): Read<Q>, _: &mut Self::Context) -> Self::Result {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(&self.url, Role::Reader)?,
+        };
+        let answer = question.look_up(&mut connection);
+        if !answer.as_ref().is_err_and(StoreError::loses_connection) {
+            self.connection = Some(connection);
+        }
+        answer
+    }
+}

@@ -1,0 +1,258 @@
+//! The job store: the only writer of the database, and the only one who announces changes.
+//!
+//! Diesel blocks, so it runs on a thread of its own. Every change goes the same way: one
+//! transaction that holds the job and its events, the commit, the announcement, the answer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::prelude::*;
+
+use super::broadcaster::Announce;
+use crate::config::DatabaseUrl;
+use crate::db::connection::{Claim, Connection, Role};
+use crate::db::error::{Obstacle, StoreError};
+use crate::db::events::EventAppender;
+use crate::db::observations::{Outcome, Recorded, Report, record};
+use crate::db::settings::{self, Setting};
+use crate::db::{deliveries, events, jobs};
+use crate::domain::cost::Prices;
+use crate::domain::event::{Event, LoggedEvent};
+use crate::domain::job::JobId;
+use crate::domain::timestamp::{Timestamp, now};
+
+/// How long the ids of webhooks are remembered, in hours: many times as long as anyone repeats one.
+const DELIVERIES_KEPT_HOURS: i64 = 24;
+/// How many events are pruned in one transaction, so that pruning holds up no webhook.
+const PRUNED_AT_ONCE: i64 = 1_000;
+
+/// Merges observations into their jobs. Answers what became of each, once all of it is committed.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Vec<Outcome>, StoreError>")]
+pub struct RecordReports {
+    /// The observations, in the order in which they are merged.
+    pub reports: Vec<Report>,
+}
+
+/// Deletes a finished job and its log.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct DeleteJob {
+    /// Which job.
+    pub job_id: JobId,
+}
+
+/// Sets a setting, or takes it back.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct ChangeSetting {
+    /// Which setting.
+    pub setting: Setting,
+    /// Its value; None takes it back.
+    pub value: Option<String>,
+}
+
+/// Writes to the log of events how a sync ended.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct RecordSync {
+    /// Which provider was read.
+    pub provider: String,
+    /// Jobs that were not known before.
+    pub synced: usize,
+    /// Known jobs that changed.
+    pub updated: usize,
+    /// Known jobs that did not.
+    pub unchanged: usize,
+    /// Calls to the provider.
+    pub provider_calls: u64,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+/// Forgets a little of what is too old. Answers whether there is more of it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<bool, StoreError>")]
+pub struct Prune {
+    /// Events from before this are forgotten.
+    pub events_before: Timestamp,
+}
+
+/// Counts the changes of the store, so that a reader can tell whether what it remembers is stale.
+#[derive(Debug, Clone, Default)]
+pub struct StoreVersion(Arc<AtomicU64>);
+
+impl StoreVersion {
+    /// A number that is different after every change.
+    pub fn current(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn advance(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// The actor. See the top of this file.
+pub struct JobStore {
+    url: DatabaseUrl,
+    connection: Option<Connection>,
+    prices: Arc<Prices>,
+    version: StoreVersion,
+    announcements: Recipient<Announce>,
+}
+
+/// What the store needs from whoever starts it.
+pub struct JobStoreOptions {
+    /// Where the database is, to open it again.
+    pub url: DatabaseUrl,
+    /// The open, claimed and migrated database.
+    pub connection: Connection,
+    /// What jobs cost.
+    pub prices: Arc<Prices>,
+    /// Advanced at every change.
+    pub version: StoreVersion,
+    /// Told what has changed, after the commit.
+    pub announcements: Recipient<Announce>,
+}
+
+impl JobStore {
+    /// Starts the store on its own thread.
+    pub fn start(options: JobStoreOptions) -> Addr<Self> {
+        let JobStoreOptions { url, connection, prices, version, announcements } = options;
+        // The arbiter could start several; there is one, and it takes the connection.
+        let connection = Mutex::new(Some(connection));
+        SyncArbiter::start(1, move || Self {
+            url: url.clone(),
+            connection: connection.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            prices: prices.clone(),
+            version: version.clone(),
+            announcements: announcements.clone(),
+        })
+    }
+
+    /// Runs `work` on the connection, which is opened again where the last one was lost.
+    fn with_connection<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection, &Prices) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.reopen()?,
+        };
+        let answer = work(&mut connection, &self.prices);
+        if !answer.as_ref().is_err_and(StoreError::loses_connection) {
+            self.connection = Some(connection);
+        }
+        answer
+    }
+
+    fn reopen(&self) -> Result<Connection, StoreError> {
+        let mut connection = Connection::open(&self.url, Role::Writer)?;
+        Claim::of_session(&mut connection).map_err(|error| {
+            log::error!("the database cannot be claimed again: {error}");
+            StoreError::Unavailable(Obstacle::Locked)
+        })?;
+        Ok(connection)
+    }
+
+    /// Tells what is committed. Announcements go out in the order of commits, since they all come
+    /// from this one thread.
+    fn announce(&self, announcement: Announce) {
+        self.version.advance();
+        if !announcement.is_empty() {
+            self.announcements.do_send(announcement);
+        }
+    }
+
+    fn record_event(&mut self, event: &Event<'_>) -> Result<(), StoreError> {
+        let events = self.with_connection(|connection, _| {
+            connection.write(|connection| append_one(connection, event))
+        })?;
+        self.announce(Announce { events, notices: Vec::new() });
+        Ok(())
+    }
+}
+
+fn append_one(
+    connection: &mut Connection,
+    event: &Event<'_>,
+) -> Result<Vec<LoggedEvent>, StoreError> {
+    let mut log = EventAppender::lock(connection, now())?;
+    log.append(connection, event)?;
+    log.finish(connection)
+}
+
+impl Actor for JobStore {
+    type Context = SyncContext<Self>;
+}
+
+impl Handler<RecordReports> for JobStore {
+    type Result = Result<Vec<Outcome>, StoreError>;
+
+    fn handle(&mut self, message: RecordReports, _: &mut Self::Context) -> Self::Result {
+        let Recorded { outcomes, events, notices } =
+            self.with_connection(|connection, prices| {
+                record(connection, &message.reports, prices, now())
+            })?;
+        self.announce(Announce { events, notices });
+        Ok(outcomes)
+    }
+}
+
+impl Handler<DeleteJob> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, message: DeleteJob, _: &mut Self::Context) -> Self::Result {
+        let events = self.with_connection(|connection, _| {
+            connection.write(|connection| {
+                let job = jobs::delete(connection, &message.job_id)?;
+                append_one(connection, &Event::JobDeleted { job_id: &job.job_id })
+            })
+        })?;
+        self.announce(Announce { events, notices: Vec::new() });
+        Ok(())
+    }
+}
+
+impl Handler<ChangeSetting> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, message: ChangeSetting, _: &mut Self::Context) -> Self::Result {
+        self.with_connection(|connection, _| {
+            connection.write(|connection| {
+                settings::set(connection, message.setting, message.value.as_deref())
+            })
+        })
+    }
+}
+
+impl Handler<RecordSync> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, message: RecordSync, _: &mut Self::Context) -> Self::Result {
+        self.record_event(&Event::SyncCompleted {
+            provider: &message.provider,
+            synced: message.synced,
+            updated: message.updated,
+            unchanged: message.unchanged,
+            provider_calls: message.provider_calls,
+            error: message.error.as_deref(),
+        })
+    }
+}
+
+impl Handler<Prune> for JobStore {
+    type Result = Result<bool, StoreError>;
+
+    fn handle(&mut self, message: Prune, _: &mut Self::Context) -> Self::Result {
+        let deliveries_before = now() - chrono::Duration::hours(DELIVERIES_KEPT_HOURS);
+        let pruned = self.with_connection(|connection, _| {
+            connection.write(|connection| {
+                deliveries::prune(connection, deliveries_before)?;
+                events::prune(connection, message.events_before, PRUNED_AT_ONCE)
+            })
+        })?;
+        Ok(pruned as i64 == PRUNED_AT_ONCE)
+    }
+}

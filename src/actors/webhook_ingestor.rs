@@ -1,0 +1,389 @@
+//! The webhook ingestor: believes what is signed, and answers when it is stored for good.
+//!
+//! Concurrent deliveries share commits: while one commit is on its way, the next batch gathers.
+//! Each sender is answered only after the commit that holds its delivery.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_web::web::Bytes;
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::job_store::RecordReports;
+use super::provider_client::FetchWebhookSecret;
+use crate::db::error::{Obstacle, StoreError};
+use crate::db::observations::{Effect, Outcome, Report};
+use crate::domain::job::JobId;
+use crate::domain::model_filter::ModelFilter;
+use crate::domain::signature::{SignatureError, SignatureHeaders, SigningKey, verify};
+use crate::domain::timestamp::now;
+use crate::provider::ProviderError;
+use crate::provider::log_readers::LogReaders;
+use crate::provider::webhook_body::{self, BodyError, WebhookBody};
+
+/// How many deliveries share a commit at most.
+const BATCH_MAX: usize = 512;
+/// Bodies above this are read on a thread of their own, so that small ones need not wait.
+const INLINE_BYTES_MAX: usize = 256 * 1024;
+/// How long a secret that was fetched from the provider is used before it is fetched again.
+const SECRET_KEPT: Duration = Duration::from_secs(3_600);
+/// How soon after a fetch a signature that does not match leads to another: the provider may have
+/// a new secret, but a forger must not make us ask without end.
+const SECRET_REFETCHED_AFTER: Duration = Duration::from_secs(60);
+
+/// A webhook as it came.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Receipt, IngestError>")]
+pub struct IngestDelivery {
+    /// The sender's address.
+    pub address: IpAddr,
+    /// `webhook-id`.
+    pub id: Option<String>,
+    /// `webhook-timestamp`.
+    pub timestamp: Option<String>,
+    /// `webhook-signature`.
+    pub signature: Option<String>,
+    /// The raw body.
+    pub body: Bytes,
+}
+
+/// Takes no more deliveries, and answers when the last one is committed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct FinishIngesting;
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Receipt {
+    /// It is stored; these fields of the job changed.
+    Received {
+        /// Which job.
+        job_id: JobId,
+        /// What changed.
+        updates: Map<String, Value>,
+    },
+    /// It was here before.
+    Duplicate {
+        /// Which job.
+        job_id: JobId,
+    },
+    /// There was nothing to do.
+    Ignored {
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// Why a delivery was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IngestError {
+    /// The sender's address is not in the allow list.
+    #[error("webhooks are not taken from {0}")]
+    ForbiddenAddress(IpAddr),
+    /// The signature is not right.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// There is no secret to check the signature with, and no way to get it.
+    #[error("no webhook secret is configured, and none can be fetched: {0}")]
+    NoSecret(ProviderError),
+    /// The secret cannot be fetched at the moment.
+    #[error("the webhook secret cannot be fetched now: {0}")]
+    SecretUnavailable(ProviderError),
+    /// The body says nothing.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// It could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+/// What the ingestor needs from whoever starts it.
+pub struct IngestorOptions {
+    /// The provider's name.
+    pub provider: &'static str,
+    /// The secret from the configuration; None to fetch it from the provider.
+    pub secret: Option<SecretString>,
+    /// Whether an unsigned webhook is refused.
+    pub requires_signature: bool,
+    /// The networks from which webhooks are taken; all where there is none.
+    pub allowed_ips: Vec<IpNet>,
+    /// Which models are tracked.
+    pub models: ModelFilter,
+    /// Reads the logs in the bodies.
+    pub readers: Arc<LogReaders>,
+    /// Who stores.
+    pub store: Recipient<RecordReports>,
+    /// Who fetches the secret.
+    pub secrets: Recipient<FetchWebhookSecret>,
+}
+
+/// The actor. See the top of this file.
+pub struct WebhookIngestor {
+    options: Arc<IngestorOptions>,
+    key: Option<FetchedKey>,
+    gathering: Vec<Gathered>,
+    is_committing: bool,
+    /// Told when the last delivery is committed; Some once the daemon is stopping.
+    finished: Option<Vec<oneshot::Sender<()>>>,
+}
+
+/// A delivery that waits for its commit.
+struct Gathered {
+    report: Report,
+    receipt: oneshot::Sender<Result<Receipt, IngestError>>,
+}
+
+#[derive(Clone)]
+struct FetchedKey {
+    key: SigningKey,
+    fetched_at: Instant,
+}
+
+impl WebhookIngestor {
+    /// An ingestor, not yet started.
+    pub fn new(options: IngestorOptions) -> Self {
+        Self {
+            options: Arc::new(options),
+            key: None,
+            gathering: Vec::new(),
+            is_committing: false,
+            finished: None,
+        }
+    }
+
+    /// Puts a delivery into the batch that is committed next.
+    fn gather(
+        &mut self,
+        report: Report,
+        context: &mut Context<Self>,
+    ) -> oneshot::Receiver<Result<Receipt, IngestError>> {
+        let (receipt, answer) = oneshot::channel();
+        self.gathering.push(Gathered { report, receipt });
+        self.commit(context);
+        answer
+    }
+
+    /// Commits what has gathered, unless a commit is under way.
+    fn commit(&mut self, context: &mut Context<Self>) {
+        if self.is_committing {
+            return;
+        }
+        if self.gathering.is_empty() {
+            self.tell_finished();
+            return;
+        }
+        self.is_committing = true;
+        let size = self.gathering.len().min(BATCH_MAX);
+        let (reports, receipts): (Vec<_>, Vec<_>) = self
+            .gathering
+            .drain(..size)
+            .map(|gathered| (gathered.report, gathered.receipt))
+            .unzip();
+        let commit = self.options.store.send(RecordReports { reports });
+        context.spawn(commit.into_actor(self).map(|committed, this, context| {
+            let committed = committed.unwrap_or(Err(StoreError::Unavailable(Obstacle::Other)));
+            acknowledge(committed, receipts);
+            this.is_committing = false;
+            this.commit(context);
+        }));
+    }
+
+    fn tell_finished(&mut self) {
+        for waiting in self.finished.iter_mut().flat_map(std::mem::take) {
+            // Who has stopped waiting does not mind.
+            let _ = waiting.send(());
+        }
+    }
+}
+
+/// Answers each sender of a batch, now that its fate is known.
+fn acknowledge(
+    committed: Result<Vec<Outcome>, StoreError>,
+    receipts: Vec<oneshot::Sender<Result<Receipt, IngestError>>>,
+) {
+    match committed {
+        Ok(outcomes) => {
+            for (outcome, receipt) in outcomes.into_iter().zip(receipts) {
+                // A sender that has hung up will send again, and be told that it is a duplicate.
+                let _ = receipt.send(Ok(Receipt::from(outcome)));
+            }
+        }
+        Err(error) => {
+            for receipt in receipts {
+                let _ = receipt.send(Err(error.clone().into()));
+            }
+        }
+    }
+}
+
+impl From<Outcome> for Receipt {
+    fn from(Outcome { job_id, effect }: Outcome) -> Self {
+        match effect {
+            Effect::Created(updates) | Effect::Changed(updates) => {
+                Self::Received { job_id, updates }
+            }
+            Effect::Unchanged => Self::Received { job_id, updates: Map::new() },
+            Effect::Duplicate => Self::Duplicate { job_id },
+            Effect::UnknownJob => Self::Ignored { reason: "unknown job" },
+        }
+    }
+}
+
+/// The key to check signatures with, if any are to be checked.
+async fn key_for(
+    options: &IngestorOptions,
+    known: Option<FetchedKey>,
+    delivery: &IngestDelivery,
+) -> Result<Option<FetchedKey>, IngestError> {
+    let is_signed = delivery.signature.is_some();
+    if !is_signed {
+        // Without a signature there is nothing to check, and it is refused where one is needed.
+        return if options.requires_signature {
+            Err(SignatureError::Missing.into())
+        } else {
+            Ok(None)
+        };
+    }
+    match known {
+        Some(known) if known.fetched_at.elapsed() < SECRET_KEPT => Ok(Some(known)),
+        _ => fetch_key(options).await.map(Some),
+    }
+}
+
+async fn fetch_key(options: &IngestorOptions) -> Result<FetchedKey, IngestError> {
+    let secret = match &options.secret {
+        Some(secret) => secret.clone(),
+        None => match options.secrets.send(FetchWebhookSecret).await {
+            Ok(Ok(secret)) => secret,
+            Ok(Err(error @ ProviderError::NoToken { .. })) => {
+                return Err(IngestError::NoSecret(error));
+            }
+            Ok(Err(error)) => return Err(IngestError::SecretUnavailable(error)),
+            Err(_) => return Err(IngestError::Stopping),
+        },
+    };
+    let key = SigningKey::from_secret(secret.expose_secret()).map_err(|error| {
+        IngestError::SecretUnavailable(ProviderError::Garbled(error.to_string()))
+    })?;
+    Ok(FetchedKey { key, fetched_at: Instant::now() })
+}
+
+fn check(delivery: &IngestDelivery, key: &SigningKey) -> Result<(), SignatureError> {
+    let headers = SignatureHeaders {
+        id: delivery.id.as_deref(),
+        timestamp: delivery.timestamp.as_deref(),
+        signature: delivery.signature.as_deref(),
+    };
+    verify(key, headers, &delivery.body, now())
+}
+
+/// Checks the signature. Where it does not match, the provider may have changed its secret.
+async fn believe(
+    options: &IngestorOptions,
+    known: Option<FetchedKey>,
+    delivery: &IngestDelivery,
+) -> Result<Option<FetchedKey>, IngestError> {
+    let Some(key) = key_for(options, known, delivery).await? else { return Ok(None) };
+    match check(delivery, &key.key) {
+        Err(SignatureError::Mismatch)
+            if options.secret.is_none() && key.fetched_at.elapsed() >= SECRET_REFETCHED_AFTER =>
+        {
+            let fresh = fetch_key(options).await?;
+            check(delivery, &fresh.key)?;
+            Ok(Some(fresh))
+        }
+        checked => checked.map(|()| Some(key)).map_err(IngestError::from),
+    }
+}
+
+/// Reads the body, on a thread of its own where it is large.
+async fn understand(
+    options: Arc<IngestorOptions>,
+    delivery: IngestDelivery,
+) -> Result<Report, IngestError> {
+    let is_small = delivery.body.len() <= INLINE_BYTES_MAX;
+    let read = move || {
+        let body = webhook_body::read(options.provider, &delivery.body, now(), &options.readers)?;
+        // Only what the provider says makes a job known; and only where its model is tracked.
+        let (observation, creates) = match body {
+            WebhookBody::Provider(said) => {
+                let creates = options.models.matches(said.model.as_deref());
+                (said, creates)
+            }
+            WebhookBody::Trainer(said) => (said, false),
+        };
+        // An unsigned id proves nothing: it could make us drop another's message.
+        let webhook_id = delivery.id.filter(|_| delivery.signature.is_some());
+        Ok(Report { observation: *observation, webhook_id, creates })
+    };
+    if is_small {
+        return read();
+    }
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(IngestError::Stopping))
+}
+
+impl Actor for WebhookIngestor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(1024);
+    }
+}
+
+impl Handler<IngestDelivery> for WebhookIngestor {
+    type Result = ResponseActFuture<Self, Result<Receipt, IngestError>>;
+
+    fn handle(&mut self, delivery: IngestDelivery, _: &mut Self::Context) -> Self::Result {
+        let options = self.options.clone();
+        let address = delivery.address;
+        let is_allowed = options.allowed_ips.is_empty()
+            || options.allowed_ips.iter().any(|network| network.contains(&address));
+        let refusal = if !is_allowed {
+            Some(IngestError::ForbiddenAddress(address))
+        } else if self.finished.is_some() {
+            Some(IngestError::Stopping)
+        } else {
+            None
+        };
+        if let Some(error) = refusal {
+            return Box::pin(actix::fut::ready(Err(error)));
+        }
+        let known = self.key.clone();
+        let understood = async move {
+            let key = believe(&options, known, &delivery).await?;
+            let report = understand(options, delivery).await?;
+            Ok::<_, IngestError>((key, report))
+        };
+        let gathered = understood.into_actor(self).map(|understood, this, context| {
+            let (key, report) = understood?;
+            this.key = key.or(this.key.take());
+            Ok::<_, IngestError>(this.gather(report, context))
+        });
+        Box::pin(gathered.then(|gathered, this, _| {
+            async move { gathered?.await.unwrap_or(Err(IngestError::Stopping)) }.into_actor(this)
+        }))
+    }
+}
+
+impl Handler<FinishIngesting> for WebhookIngestor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: FinishIngesting, context: &mut Self::Context) -> Self::Result {
+        let (sender, finished) = oneshot::channel();
+        self.finished.get_or_insert_default().push(sender);
+        self.commit(context);
+        Box::pin(async move {
+            // A dropped sender means that the actor is gone, and nothing is left to commit.
+            let _ = finished.await;
+        })
+    }
+}
