@@ -3,7 +3,9 @@
 
 pub mod actors;
 pub mod config;
+pub mod daemon;
 pub mod db;
 pub mod domain;
+pub mod http;
 pub mod provider;
 pub mod simulator;

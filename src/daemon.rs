@@ -1,0 +1,422 @@
+//! The daemon on one screen: which actors there are, in what order they start, and how they stop.
+//!
+//! ```text
+//!  webhook ──► WebhookIngestor ─┐                                  ┌─► SSE clients
+//!  timer ────► Poller ──► ProviderClient ──► observation ──► JobStore ──► Broadcaster
+//!  POST sync ► Syncer ──► ProviderClient ─┘  (merge, commit)
+//!  GET ──────► JobReader;  inline progress ──► LogWatcher ──► ProviderClient
+//! ```
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use actix_rt::task::JoinHandle;
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use socket2::{Domain, Socket, Type};
+use url::Url;
+
+use crate::actors::broadcaster::{Announce, Broadcaster, CloseStreams};
+use crate::actors::job_reader::{GetSetting, JobReader, Read};
+use crate::actors::job_store::{JobStore, JobStoreOptions, Prune, StoreVersion};
+use crate::actors::log_watcher::LogWatcher;
+use crate::actors::poller::{Poller, PollerOptions, StopPolling};
+use crate::actors::provider_client::ProviderClient;
+use crate::actors::syncer::{SyncSource, Syncer};
+use crate::actors::webhook_ingestor::{FinishIngesting, IngestorOptions, WebhookIngestor};
+use crate::config::{self, Config};
+use crate::db::connection::{Claim, ClaimError, Connection, Role};
+use crate::db::events;
+use crate::db::settings::Setting;
+use crate::domain::cost::{Hardware, Prices};
+use crate::domain::event::{Notice, Seq};
+use crate::domain::timestamp::now;
+use crate::http::{self, Doors, Gateway, ProviderDoor};
+use crate::provider::log_readers::LogReaders;
+use crate::provider::replicate::{self, Replicate};
+
+/// How long requests that are under way may take to end when the daemon stops.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// How long the daemon waits between two prunings of the event log.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error("cannot use the database {url}: {error}")]
+    Database {
+        /// Which database, without its password.
+        url: String,
+        /// Why not.
+        error: ClaimError,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The address is open to others, and there is no API key.
+    #[error(
+        "refusing to listen on {0} without an API key: set server.api_keys, or bind a loopback address"
+    )]
+    Exposed(SocketAddr),
+}
+
+/// The background tasks of the daemon: everything but its HTTP server. An embedder starts them in
+/// its own actix system, asks whether they run, and stops them.
+///
+/// ```
+/// use jobsyncd::config::{Config, Sources};
+/// use jobsyncd::daemon::BackgroundTasks;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(format!("jobsyncd-doc-{}", std::process::id()));
+/// # let database = format!("sqlite://{}", folder.join("jobs.db").display());
+/// let sources = Sources::from_environment([("JOBSYNCD__DATABASE__URL", database.as_str())]);
+/// let config = Config::load(&sources)?;
+/// actix_rt::System::new().block_on(async {
+///     let mut tasks = BackgroundTasks::start(config).await?;
+///     assert!(tasks.is_running());
+///     tasks.stop().await;
+///     assert!(!tasks.is_running());
+///     Ok::<_, jobsyncd::daemon::StartError>(())
+/// })?;
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct BackgroundTasks {
+    doors: Doors,
+    arbiters: Vec<Arbiter>,
+    pruning: JoinHandle<()>,
+    is_running: bool,
+    _claim: Claim,
+}
+
+/// The running daemon: the background tasks and the HTTP server before them.
+pub struct Daemon {
+    tasks: BackgroundTasks,
+    address: SocketAddr,
+    server: ServerHandle,
+}
+
+impl BackgroundTasks {
+    /// Opens the database and starts every actor, each after those that it depends on.
+    ///
+    /// # Errors
+    /// Where the database cannot be used.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let database = open_database(&config.database.url)?;
+        let prices = Arc::new(prices(&config.providers.replicate));
+        let version = StoreVersion::default();
+        let mut arbiters = Vec::new();
+
+        let reader = JobReader::start(config.database.url.clone());
+        let broadcaster = {
+            let (limits, reader) = (config.events.clone(), reader.clone());
+            start_in(&mut arbiters, move || {
+                let (events, bounds) = (reader.clone().recipient(), reader.recipient());
+                Broadcaster::new(limits, events, bounds, database.newest_event)
+            })
+        };
+        let store = JobStore::start(JobStoreOptions {
+            url: config.database.url.clone(),
+            connection: database.writer,
+            prices: prices.clone(),
+            version: version.clone(),
+            announcements: broadcaster.clone().recipient(),
+        });
+        let readers = Arc::new(LogReaders::default());
+        let client = start_client(&mut arbiters, &config, &readers, &store, &broadcaster);
+        let clients = HashMap::from([(replicate::NAME.to_owned(), client.clone())]);
+        let ingestor = start_ingestor(&mut arbiters, &config, readers, &store, &client);
+        let syncer = {
+            let models = config.providers.replicate.models.clone();
+            let source = SyncSource { client: client.clone().recipient(), models };
+            let sources = HashMap::from([(replicate::NAME.to_owned(), source)]);
+            Syncer::new(
+                sources,
+                store.clone().recipient(),
+                store.clone().recipient(),
+                broadcaster.clone().recipient(),
+            )
+            .start()
+        };
+        let log_watcher = {
+            let providers = recipients(&clients);
+            let time_to_live = Duration::from_secs(config.progress.ttl_seconds);
+            LogWatcher::new(providers, store.clone().recipient(), time_to_live).start()
+        };
+        let poller = Poller::new(PollerOptions {
+            configured: config.polling.explicit,
+            interval_seconds: config.polling.interval_seconds,
+            reconciliation_interval_seconds: config.reconciliation.interval_seconds,
+            preference: setting(&reader, Setting::PollingPreference)
+                .await
+                .and_then(|text| text.parse().ok()),
+            webhook_url: webhook_url(&reader, &config.providers.replicate).await,
+            reader: reader.clone().recipient(),
+            settings: store.clone().recipient(),
+            providers: recipients(&clients),
+        })
+        .start();
+        let pruning = prune_regularly(store.clone(), config.events.retention_days);
+
+        let door = ProviderDoor { title: replicate::TITLE, client, ingestor };
+        let providers = BTreeMap::from([(replicate::NAME, door)]);
+        let doors = Doors {
+            store,
+            reader,
+            poller,
+            syncer,
+            log_watcher,
+            broadcaster,
+            providers,
+            prices,
+            version,
+            config,
+        };
+        Ok(Self { doors, arbiters, pruning, is_running: true, _claim: database.claim })
+    }
+
+    /// Whether the tasks run.
+    pub fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    /// How to reach the tasks: the addresses of their actors.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Stops the tasks: first the timers, then the streams, then, when the last webhook is
+    /// committed, the rest. Stopping again does nothing.
+    pub async fn stop(&mut self) {
+        self.stop_producers().await;
+        self.finish().await;
+    }
+
+    /// Stops what begins work by itself, and the streams, which would hold up an HTTP server.
+    async fn stop_producers(&mut self) {
+        self.pruning.abort();
+        // An actor that is gone already has nothing left to stop.
+        let _ = self.doors.poller.send(StopPolling).await;
+        let _ = self.doors.broadcaster.send(CloseStreams).await;
+    }
+
+    /// Ends what is under way and stops the threads.
+    async fn finish(&mut self) {
+        for door in self.doors.providers.values() {
+            let _ = door.ingestor.send(FinishIngesting).await;
+        }
+        for arbiter in self.arbiters.drain(..) {
+            arbiter.stop();
+        }
+        self.is_running = false;
+    }
+}
+
+impl Daemon {
+    /// Starts the tasks and serves them over HTTP on the configured address, or on `listener`
+    /// where systemd has opened one.
+    ///
+    /// # Errors
+    /// Where the database or the address cannot be used.
+    pub async fn start(config: Config, listener: Option<TcpListener>) -> Result<Self, StartError> {
+        let bind = config.server.bind;
+        let listen_error = |error| StartError::Listen { address: bind, error };
+        let listener = match listener {
+            Some(listener) => listener,
+            None => listen(bind).map_err(listen_error)?,
+        };
+        let address = listener.local_addr().map_err(listen_error)?;
+        if !config.server.may_listen_on(&address) {
+            return Err(StartError::Exposed(address));
+        }
+        let tasks = BackgroundTasks::start(config).await?;
+        let gateway = Data::new(Gateway::new(tasks.doors.clone()));
+        let server = http::serve(gateway, listener, STOP_WITHIN).map_err(listen_error)?;
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        log::info!("listening on http://{address}");
+        Ok(Self { tasks, address, server: handle })
+    }
+
+    /// The address that is listened on: with its real port where any was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The background tasks.
+    pub fn tasks(&self) -> &BackgroundTasks {
+        &self.tasks
+    }
+
+    /// Stops the daemon. What was acknowledged is kept; requests under way get their answer, but
+    /// not longer than a few seconds.
+    pub async fn stop(mut self) {
+        self.tasks.stop_producers().await;
+        self.server.stop(true).await;
+        self.tasks.finish().await;
+        log::info!("stopped");
+    }
+}
+
+/// How many connections may wait to be accepted: a thousand subscribers come back at once.
+const BACKLOG: i32 = 1_024;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+struct OpenDatabase {
+    claim: Claim,
+    writer: Connection,
+    newest_event: Seq,
+}
+
+fn open_database(url: &config::DatabaseUrl) -> Result<OpenDatabase, StartError> {
+    let open = || {
+        let claim = Claim::of_file(url)?;
+        let mut writer = Connection::open(url, Role::Writer)?;
+        Claim::of_session(&mut writer)?;
+        writer.migrate()?;
+        let newest_event = events::bounds(&mut writer)?.newest;
+        Ok(OpenDatabase { claim, writer, newest_event })
+    };
+    open().map_err(|error| StartError::Database { url: url.to_string(), error })
+}
+
+/// Starts an actor in an arbiter of its own: its own thread.
+fn start_in<A>(arbiters: &mut Vec<Arbiter>, make: impl FnOnce() -> A + Send + 'static) -> Addr<A>
+where
+    A: Actor<Context = Context<A>>,
+{
+    let arbiter = Arbiter::new();
+    let address = A::start_in_arbiter(&arbiter.handle(), move |_| make());
+    arbiters.push(arbiter);
+    address
+}
+
+fn start_client(
+    arbiters: &mut Vec<Arbiter>,
+    config: &Config,
+    readers: &Arc<LogReaders>,
+    store: &Addr<JobStore>,
+    broadcaster: &Addr<Broadcaster>,
+) -> Addr<ProviderClient> {
+    let config = config.providers.replicate.clone();
+    let (readers, store) = (readers.clone(), store.clone().recipient());
+    let broadcaster = broadcaster.clone();
+    start_in(arbiters, move || {
+        let tell = Box::new(move |reason: Option<String>| {
+            let degraded = reason.is_some();
+            match &reason {
+                Some(reason) => log::error!("{} is out of order: {reason}", replicate::TITLE),
+                None => log::info!("{} is back", replicate::TITLE),
+            }
+            let provider = replicate::NAME.to_owned();
+            let notice = Notice::ProviderDegraded { provider, degraded, reason };
+            broadcaster.do_send(Announce::notice(notice));
+        });
+        let provider = Rc::new(Replicate::new(&config, readers, tell));
+        ProviderClient::new(provider, store)
+    })
+}
+
+fn start_ingestor(
+    arbiters: &mut Vec<Arbiter>,
+    config: &Config,
+    readers: Arc<LogReaders>,
+    store: &Addr<JobStore>,
+    client: &Addr<ProviderClient>,
+) -> Addr<WebhookIngestor> {
+    let config = &config.providers.replicate;
+    let options = IngestorOptions {
+        provider: replicate::NAME,
+        secret: config.webhook_secret.clone(),
+        requires_signature: config.webhook_require_signature,
+        allowed_ips: config.webhook_allowed_ips.clone(),
+        models: config.models.clone(),
+        readers,
+        store: store.clone().recipient(),
+        secrets: client.clone().recipient(),
+    };
+    start_in(arbiters, move || WebhookIngestor::new(options))
+}
+
+/// The same message to every provider.
+fn recipients<M>(clients: &HashMap<String, Addr<ProviderClient>>) -> HashMap<String, Recipient<M>>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+    ProviderClient: Handler<M>,
+    <ProviderClient as Actor>::Context: actix::dev::ToEnvelope<ProviderClient, M>,
+{
+    clients.iter().map(|(name, client)| (name.clone(), client.clone().recipient())).collect()
+}
+
+fn prices(config: &config::Replicate) -> Prices {
+    Prices::replicate(config.hardware_info.iter().map(|(key, info)| {
+        let hardware = Hardware {
+            name: info.name.clone(),
+            micro_usd_per_second: info.cost_per_second_micro_usd,
+        };
+        (key.clone(), hardware)
+    }))
+}
+
+async fn setting(reader: &Addr<JobReader>, setting: Setting) -> Option<String> {
+    match reader.send(Read(GetSetting(setting))).await {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => {
+            log::error!("the setting {setting:?} cannot be read: {error}");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// The webhook URL in force: the one that was set through the API, or else the configured one. An
+/// empty one was set to be none.
+async fn webhook_url(reader: &Addr<JobReader>, config: &config::Replicate) -> Option<Url> {
+    match setting(reader, Setting::ReplicateWebhookUrl).await.as_deref() {
+        Some("") => None,
+        Some(text) => Url::parse(text).ok(),
+        None => config.webhook_url.clone(),
+    }
+}
+
+/// Forgets old events, a little at a time, for as long as the store is there.
+fn prune_regularly(store: Addr<JobStore>, retention_days: u32) -> JoinHandle<()> {
+    actix_rt::spawn(async move {
+        let kept = chrono::Duration::days(retention_days.into());
+        loop {
+            tokio::time::sleep(PRUNE_EVERY).await;
+            loop {
+                match store.send(Prune { events_before: now() - kept }).await {
+                    Ok(Ok(true)) => {}
+                    Ok(Ok(false)) => break,
+                    Ok(Err(error)) => {
+                        log::warn!("old events could not be pruned: {error}");
+                        break;
+                    }
+                    Err(_) => return,
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,277 @@
+//! The one place that maps errors to answers (`api.md`, "Errors, everywhere").
+//!
+//! Whatever goes wrong, the answer is JSON with `detail`, `error`, `message` and `details`. It never
+//! holds the text of a database error, a panic or a secret.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde_json::{Value, json};
+
+use crate::actors::broadcaster::SubscribeError;
+use crate::actors::syncer::SyncError;
+use crate::actors::webhook_ingestor::IngestError;
+use crate::db::error::StoreError;
+use crate::domain::job::{JobId, JobStatus};
+use crate::provider::ProviderError;
+use crate::provider::webhook_body::BodyError;
+
+/// When to come back where nothing better is known, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// Everything that a handler can answer instead of what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A parameter or field has a value that is none of the allowed ones.
+    #[error("{field}: {word:?} is not one of: {}", allowed.join(", "))]
+    UnknownValue {
+        /// Which parameter or field.
+        field: &'static str,
+        /// What was given.
+        word: String,
+        /// What is allowed.
+        allowed: Vec<&'static str>,
+    },
+    /// A parameter or field has the wrong shape or is out of range.
+    #[error("{field}: {problem}")]
+    BadValue {
+        /// Which parameter or field.
+        field: String,
+        /// What is wrong with it, and what is allowed.
+        problem: String,
+    },
+    /// The body is not of a type that is taken.
+    #[error("the body must be JSON: send Content-Type: application/json")]
+    NotJsonType,
+    /// The body is larger than is taken.
+    #[error("the body is larger than {limit_bytes} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The body did not arrive in full.
+    #[error("the body ended before its announced length")]
+    BodyCut,
+    /// There is no such route.
+    #[error("Not Found")]
+    NoRoute,
+    /// The route takes other methods.
+    #[error("Method Not Allowed: {allowed} only")]
+    NoMethod {
+        /// The methods that it takes.
+        allowed: &'static str,
+    },
+    /// There is no such provider.
+    #[error("Unknown provider: {0}")]
+    UnknownProvider(String),
+    /// The job's state forbids it.
+    #[error("Job {job_id} is {status} and cannot be cancelled")]
+    Finished {
+        /// Which job.
+        job_id: JobId,
+        /// Its state.
+        status: JobStatus,
+    },
+    /// No credentials, or wrong ones.
+    #[error("an API key is needed: send X-API-Key, or Authorization: Bearer")]
+    Unauthorized,
+    /// The Host header names a host that this daemon is not.
+    #[error("the Host {0:?} is not this daemon's: see server.allowed_hosts")]
+    ForeignHost(String),
+    /// The request comes from another site's page.
+    #[error("the Origin {0:?} is not allowed: see server.allowed_origins")]
+    ForeignOrigin(String),
+    /// The daemon has too much to do, or is stopping.
+    #[error("the daemon is busy or stopping, try again")]
+    Busy,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The provider.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// A sync.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// A webhook.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The event stream.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+}
+
+/// What an error looks like from outside.
+struct Face {
+    status: StatusCode,
+    name: &'static str,
+    details: Value,
+    retry_after_seconds: Option<u64>,
+}
+
+impl Face {
+    fn new(status: StatusCode, name: &'static str) -> Self {
+        Self { status, name, details: json!({}), retry_after_seconds: None }
+    }
+
+    fn with(self, details: Value) -> Self {
+        Self { details, ..self }
+    }
+
+    fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_seconds: Some(seconds), ..self }
+    }
+}
+
+impl ApiError {
+    fn face(&self) -> Face {
+        match self {
+            Self::UnknownValue { field, allowed, .. } => {
+                Face::new(StatusCode::BAD_REQUEST, "unknown_value")
+                    .with(json!({"field": field, "allowed": allowed}))
+            }
+            Self::BadValue { field, .. } => {
+                Face::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value")
+                    .with(json!({"field": field}))
+            }
+            Self::NotJsonType => Face::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json"),
+            Self::BodyTooLarge { limit_bytes } => {
+                Face::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+                    .with(json!({"limit_bytes": limit_bytes}))
+            }
+            Self::BodyCut => Face::new(StatusCode::BAD_REQUEST, "body_cut"),
+            Self::NoRoute => Face::new(StatusCode::NOT_FOUND, "not_found"),
+            Self::NoMethod { allowed } => {
+                Face::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
+                    .with(json!({"allowed": allowed}))
+            }
+            Self::UnknownProvider(name) => unknown_provider(name),
+            Self::Finished { job_id, status } => Face::new(StatusCode::CONFLICT, "job_finished")
+                .with(json!({"job_id": job_id, "status": status})),
+            Self::Unauthorized => Face::new(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::ForeignHost(_) => Face::new(StatusCode::FORBIDDEN, "foreign_host"),
+            Self::ForeignOrigin(_) => Face::new(StatusCode::FORBIDDEN, "foreign_origin"),
+            Self::Busy => {
+                Face::new(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(RETRY_AFTER_SECONDS)
+            }
+            Self::Store(error) => of_store(error),
+            Self::Provider(error) => of_provider(error),
+            Self::Sync(error) => of_sync(error),
+            Self::Ingest(error) => of_ingest(error),
+            Self::Subscribe(error) => of_subscribe(*error),
+        }
+    }
+}
+
+fn unknown_provider(name: &str) -> Face {
+    Face::new(StatusCode::NOT_FOUND, "unknown_provider").with(json!({"provider": name}))
+}
+
+fn of_store(error: &StoreError) -> Face {
+    match error {
+        StoreError::NotFound(job_id) => {
+            Face::new(StatusCode::NOT_FOUND, "job_not_found").with(json!({"job_id": job_id}))
+        }
+        StoreError::StillActive { job_id, status } => Face::new(StatusCode::CONFLICT, "job_active")
+            .with(json!({"job_id": job_id, "status": status})),
+        StoreError::Unavailable(_) => {
+            Face::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+                .retry_after(RETRY_AFTER_SECONDS)
+        }
+    }
+}
+
+fn of_provider(error: &ProviderError) -> Face {
+    let gateway = |name| Face::new(StatusCode::BAD_GATEWAY, name);
+    match error {
+        ProviderError::NoToken { variable, .. } => {
+            gateway("provider_not_configured").with(json!({"variable": variable}))
+        }
+        ProviderError::NotFound(_) => gateway("provider_not_found").with(json!({"status": 404})),
+        ProviderError::Refused { status, .. } => {
+            gateway("provider_refused").with(json!({"status": status}))
+        }
+        ProviderError::Failing { status, .. } => {
+            gateway("provider_failing").with(json!({"status": status}))
+        }
+        ProviderError::Throttled { retry_after_seconds, .. } => gateway("provider_throttled")
+            .with(json!({"status": 429}))
+            .retry_after(*retry_after_seconds),
+        ProviderError::BudgetSpent { retry_after_seconds } => {
+            Face::new(StatusCode::TOO_MANY_REQUESTS, "rate_budget_spent")
+                .retry_after(*retry_after_seconds)
+        }
+        ProviderError::OutOfOrder { retry_after_seconds } => {
+            gateway("provider_out_of_order").retry_after(*retry_after_seconds)
+        }
+        ProviderError::Unreachable(_) => gateway("provider_unreachable"),
+        ProviderError::Timeout { seconds } => {
+            Face::new(StatusCode::GATEWAY_TIMEOUT, "provider_timeout")
+                .with(json!({"timeout_seconds": seconds}))
+        }
+        ProviderError::Garbled(_) => gateway("provider_garbled"),
+    }
+}
+
+fn of_sync(error: &SyncError) -> Face {
+    match error {
+        SyncError::UnknownProvider(name) => unknown_provider(name),
+        SyncError::UnderWay(provider) => {
+            Face::new(StatusCode::CONFLICT, "sync_under_way").with(json!({"provider": provider}))
+        }
+        SyncError::Provider(error) => of_provider(error),
+        SyncError::Store(error) => of_store(error),
+    }
+}
+
+fn of_ingest(error: &IngestError) -> Face {
+    let unavailable =
+        |name| Face::new(StatusCode::SERVICE_UNAVAILABLE, name).retry_after(RETRY_AFTER_SECONDS);
+    match error {
+        IngestError::ForbiddenAddress(_) => Face::new(StatusCode::FORBIDDEN, "address_not_allowed"),
+        IngestError::Signature(_) => Face::new(StatusCode::UNAUTHORIZED, "bad_signature"),
+        IngestError::NoSecret(_) => Face::new(StatusCode::UNAUTHORIZED, "no_webhook_secret"),
+        IngestError::SecretUnavailable(_) => unavailable("webhook_secret_unavailable"),
+        IngestError::Body(BodyError::NotJson(_)) => {
+            Face::new(StatusCode::BAD_REQUEST, "body_not_json")
+        }
+        IngestError::Body(BodyError::NoId) => Face::new(StatusCode::BAD_REQUEST, "body_without_id"),
+        IngestError::Store(error) => of_store(error),
+        IngestError::Stopping => unavailable("stopping"),
+    }
+}
+
+fn of_subscribe(error: SubscribeError) -> Face {
+    let limited = |limit| {
+        Face::new(StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached")
+            .with(json!({"limit": limit}))
+            .retry_after(RETRY_AFTER_SECONDS)
+    };
+    match error {
+        SubscribeError::TooManyFromAddress { limit } | SubscribeError::TooMany { limit } => {
+            limited(limit)
+        }
+        SubscribeError::Closing => {
+            Face::new(StatusCode::SERVICE_UNAVAILABLE, "stopping").retry_after(RETRY_AFTER_SECONDS)
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.face().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let Face { status, name, details, retry_after_seconds } = self.face();
+        let text = self.to_string();
+        let mut answer = HttpResponseBuilder::new(status);
+        if let Some(seconds) = retry_after_seconds {
+            answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let Self::NoMethod { allowed } = self {
+            answer.insert_header((ALLOW, HeaderValue::from_static(allowed)));
+        }
+        answer.json(json!({"detail": text, "error": name, "message": text, "details": details}))
+    }
+}

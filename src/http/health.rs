@@ -1,0 +1,110 @@
+//! Whether the daemon is well.
+
+use std::time::Instant;
+
+use actix_web::web::{Data, Json};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::{Gateway, ProviderDoor};
+use crate::actors::job_reader::{GetLogBounds, Read};
+use crate::actors::poller::GetPollingStatus;
+use crate::actors::provider_client::GetProviderHealth;
+use crate::domain::timestamp::{Timestamp, now};
+
+/// How well something is. The worst component decides for the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Wellness {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+#[derive(Debug, Serialize)]
+struct Component {
+    name: &'static str,
+    status: Wellness,
+    latency_ms: f64,
+    message: Option<String>,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: Wellness,
+    version: &'static str,
+    uptime_seconds: f64,
+    components: Vec<Component>,
+    timestamp: Timestamp,
+}
+
+/// `GET /api/cloud/health`
+pub(super) async fn report(gateway: Data<Gateway>) -> Json<Health> {
+    let mut components = vec![database(&gateway).await, polling(&gateway).await];
+    for (name, door) in &gateway.providers {
+        components.push(provider(&gateway, name, door).await);
+    }
+    let status = components.iter().map(|component| component.status).max();
+    Json(Health {
+        status: status.unwrap_or(Wellness::Healthy),
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_seconds: gateway.started.elapsed().as_secs_f64(),
+        components,
+        timestamp: now(),
+    })
+}
+
+async fn database(gateway: &Gateway) -> Component {
+    let asked = Instant::now();
+    let answer = gateway.asker.ask(&gateway.reader, Read(GetLogBounds)).await;
+    let status = if answer.is_ok() { Wellness::Healthy } else { Wellness::Unhealthy };
+    component("database", status, asked, answer.err().map(|error| error.to_string()))
+}
+
+async fn polling(gateway: &Gateway) -> Component {
+    let asked = Instant::now();
+    match gateway.asker.ask(&gateway.poller, GetPollingStatus).await {
+        Ok(polling) => {
+            let state = if polling.is_active { "on" } else { "off" };
+            let message = format!("{state}, {}", polling.reason.in_words());
+            component("polling", Wellness::Healthy, asked, Some(message))
+        }
+        Err(error) => component("polling", Wellness::Unhealthy, asked, Some(error.to_string())),
+    }
+}
+
+async fn provider(gateway: &Gateway, name: &'static str, door: &ProviderDoor) -> Component {
+    let asked = Instant::now();
+    let (status, message) = match gateway.asker.ask(&door.client, GetProviderHealth).await {
+        Ok(health) if !health.has_token => {
+            (Wellness::Degraded, Some("no API token is configured".to_owned()))
+        }
+        Ok(health) if health.out_of_order => (Wellness::Degraded, health.last_error),
+        Ok(_) => (Wellness::Healthy, None),
+        Err(error) => (Wellness::Unhealthy, Some(error.to_string())),
+    };
+    component(name, status, asked, message)
+}
+
+fn component(
+    name: &'static str,
+    status: Wellness,
+    asked: Instant,
+    message: Option<String>,
+) -> Component {
+    let latency_ms = asked.elapsed().as_secs_f64() * 1e3;
+    Component { name, status, latency_ms, message }
+}
+
+/// `GET /health/live`: this process answers.
+pub(super) async fn live() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// `GET /health/ready`: it can do its work, which needs the database.
+pub(super) async fn ready(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+    gateway.asker.ask(&gateway.reader, Read(GetLogBounds)).await?;
+    Ok(Json(json!({"status": "ready"})))
+}

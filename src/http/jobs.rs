@@ -1,0 +1,183 @@
+//! Jobs: list, get, sync, cancel, delete.
+
+use std::time::Duration;
+
+use actix_web::http::header::ContentType;
+use actix_web::web::{Bytes, Data, Json, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::error::ApiError;
+use super::query::{Query, read_json};
+use crate::actors::job_reader::{GetJob, ListJobs, Read};
+use crate::actors::job_store::{DeleteJob, RecordReports};
+use crate::actors::poller::{RefreshActiveJobs, Round};
+use crate::actors::provider_client::CancelAtProvider;
+use crate::actors::syncer::{SyncJobs, Synced};
+use crate::db::observations::Report;
+use crate::domain::job::{Job, JobId, JobStatus, JobType, UnknownWord};
+use crate::domain::job_query::{JobQuery, JobSort, LIMIT_DEFAULT, LIMIT_MAX};
+use crate::domain::job_view::JobView;
+use crate::domain::observation::{Observation, Source};
+use crate::domain::timestamp::now;
+use crate::provider::replicate;
+
+/// How long reading a provider's whole list may take.
+const FULL_SYNC_WITHIN: Duration = Duration::from_secs(3_600);
+
+/// `GET /api/cloud/jobs`
+pub(super) async fn list(
+    request: HttpRequest,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let parameters = Query::of(&request);
+    let query = job_query(&gateway, &parameters)?;
+    let body = if parameters.flag("sync_active")? {
+        let round = gateway.asker.ask(&gateway.poller, RefreshActiveJobs).await;
+        page(&gateway, query, Some(sync_report(round))).await?
+    } else {
+        let look_up = || page(&gateway, query.clone(), None);
+        gateway.lists.get(&query, look_up).await?
+    };
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+}
+
+fn job_query(gateway: &Gateway, parameters: &Query<'_>) -> Result<JobQuery, ApiError> {
+    let statuses = parameters.text("status").unwrap_or_default();
+    let statuses = statuses.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let sort = match parameters.text("sort") {
+        None => JobSort::default(),
+        Some(word) => JobSort::ALL
+            .into_iter()
+            .find_map(|(name, sort)| (name == word).then_some(sort))
+            .ok_or_else(|| {
+                let allowed = JobSort::ALL.map(|(name, _)| name).to_vec();
+                ApiError::UnknownValue { field: "sort", word: word.to_owned(), allowed }
+            })?,
+    };
+    Ok(JobQuery {
+        limit: parameters.integer("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)?,
+        offset: parameters.integer("offset", 0..=u32::MAX, 0)?,
+        statuses: statuses
+            .map(str::parse::<JobStatus>)
+            .collect::<Result<_, _>>()
+            .map_err(|unknown| unknown_value("status", unknown))?,
+        job_type: parameters
+            .text("job_type")
+            .map(str::parse::<JobType>)
+            .transpose()
+            .map_err(|unknown| unknown_value("job_type", unknown))?,
+        provider: gateway.provider_filter(parameters.text("provider"))?,
+        text: parameters.text("q").map(str::to_owned),
+        sort,
+    })
+}
+
+fn unknown_value(field: &'static str, unknown: UnknownWord) -> ApiError {
+    ApiError::UnknownValue { field, word: unknown.word, allowed: unknown.allowed }
+}
+
+async fn page(gateway: &Gateway, query: JobQuery, sync: Option<Value>) -> Result<Bytes, ApiError> {
+    let (jobs, total) = gateway.asker.ask(&gateway.reader, Read(ListJobs(query))).await?;
+    let now = now();
+    let jobs: Vec<_> = jobs.iter().map(|job| JobView::new(job, &gateway.prices, now)).collect();
+    #[derive(serde::Serialize)]
+    struct Page<'a> {
+        jobs: Vec<JobView<'a>>,
+        total: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sync: Option<Value>,
+    }
+    let body = serde_json::to_vec(&Page { jobs, total, sync });
+    Ok(body.expect("a page has only string keys and finite numbers").into())
+}
+
+/// What the list says of the refresh before it. A failure still answers the list, and says so.
+fn sync_report(round: Result<Round, ApiError>) -> Value {
+    match round {
+        Ok(Round { asked, refreshed, duration_ms, .. }) => json!({
+            "asked": asked,
+            "changed": refreshed.changed,
+            "failed": refreshed.failed,
+            "provider_calls": refreshed.calls,
+            "duration_ms": duration_ms,
+            "error": refreshed.error,
+        }),
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+/// `GET /api/cloud/jobs/{id}`
+pub(super) async fn get(id: Path<String>, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+    let job = find(&gateway, id.into_inner()).await?;
+    Ok(Json(json!({"job": JobView::new(&job, &gateway.prices, now())})))
+}
+
+/// The job with this identifier.
+pub(super) async fn find(gateway: &Gateway, id: String) -> Result<Job, ApiError> {
+    gateway.asker.ask(&gateway.reader, Read(GetJob(JobId(id)))).await
+}
+
+/// What a sync may be asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SyncRequest {
+    provider: Option<String>,
+    all: bool,
+}
+
+/// `POST /api/cloud/jobs/sync`
+pub(super) async fn sync(
+    request: HttpRequest,
+    payload: Payload,
+    gateway: Data<Gateway>,
+) -> Result<Json<Value>, ApiError> {
+    let asked: SyncRequest = read_json(&request, payload).await?.unwrap_or_default();
+    let provider = asked.provider.unwrap_or_else(|| replicate::NAME.to_owned());
+    let title = gateway.provider(&provider)?.title;
+    let message = SyncJobs { provider, all: asked.all };
+    let done: Synced = if asked.all {
+        gateway.asker.ask_within(FULL_SYNC_WITHIN, &gateway.syncer, message).await?
+    } else {
+        gateway.asker.ask(&gateway.syncer, message).await?
+    };
+    Ok(Json(json!({
+        "synced": done.synced,
+        "message": format!("Discovered {} new jobs from {title}", done.synced),
+        "updated": done.updated,
+        "unchanged": done.unchanged,
+        "provider_calls": done.provider_calls,
+        "duration_ms": done.duration_ms,
+    })))
+}
+
+/// `POST /api/cloud/jobs/{id}/cancel`
+pub(super) async fn cancel(
+    id: Path<String>,
+    gateway: Data<Gateway>,
+) -> Result<Json<Value>, ApiError> {
+    let job = find(&gateway, id.into_inner()).await?;
+    if job.status.is_terminal() {
+        return Err(ApiError::Finished { job_id: job.job_id, status: job.status });
+    }
+    let door = gateway.provider(&job.provider)?;
+    let provider_job_id = job.provider_job_id.unwrap_or_default();
+    let said = gateway.asker.ask(&door.client, CancelAtProvider { provider_job_id }).await?;
+    let observation = Observation { source: Source::User, ..said.observation };
+    let reports = vec![Report::of_call(observation, false)];
+    gateway.asker.ask(&gateway.store, RecordReports { reports }).await?;
+    let job = find(&gateway, job.job_id.0).await?;
+    Ok(Json(json!({"success": true, "job_id": job.job_id, "status": job.status})))
+}
+
+/// `DELETE /api/cloud/jobs/{id}`
+pub(super) async fn delete(
+    id: Path<String>,
+    gateway: Data<Gateway>,
+) -> Result<Json<Value>, ApiError> {
+    let job_id = JobId(id.into_inner());
+    gateway.asker.ask(&gateway.store, DeleteJob { job_id: job_id.clone() }).await?;
+    Ok(Json(json!({"success": true, "job_id": job_id})))
+}

@@ -1,0 +1,217 @@
+//! The HTTP face of the daemon: one file a resource. Handlers ask an actor and answer; what can go
+//! wrong is mapped in [`error`] alone.
+
+mod ask;
+mod client_address;
+pub mod error;
+mod events;
+mod guard;
+mod health;
+mod job_logs;
+mod jobs;
+mod list_cache;
+mod metrics;
+mod polling;
+mod progress;
+mod providers;
+mod query;
+mod webhooks;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{Resource, Route};
+
+use self::ask::Asker;
+use self::error::ApiError;
+use self::list_cache::ListCache;
+use crate::actors::broadcaster::Broadcaster;
+use crate::actors::job_reader::JobReader;
+use crate::actors::job_store::{JobStore, StoreVersion};
+use crate::actors::log_watcher::LogWatcher;
+use crate::actors::poller::Poller;
+use crate::actors::provider_client::ProviderClient;
+use crate::actors::syncer::Syncer;
+use crate::actors::webhook_ingestor::WebhookIngestor;
+use crate::config;
+use crate::domain::cost::Prices;
+
+/// How handlers reach the daemon.
+#[derive(Clone)]
+pub struct Doors {
+    /// Who writes.
+    pub store: Addr<JobStore>,
+    /// Who reads.
+    pub reader: Addr<JobReader>,
+    /// Who polls.
+    pub poller: Addr<Poller>,
+    /// Who syncs.
+    pub syncer: Addr<Syncer>,
+    /// Who gets logs.
+    pub log_watcher: Addr<LogWatcher>,
+    /// Who tells of changes.
+    pub broadcaster: Addr<Broadcaster>,
+    /// The providers, by name.
+    pub providers: BTreeMap<&'static str, ProviderDoor>,
+    /// What jobs cost.
+    pub prices: Arc<Prices>,
+    /// Tells when a remembered list is stale.
+    pub version: StoreVersion,
+    /// The configuration.
+    pub config: Arc<config::Config>,
+}
+
+/// How handlers reach one provider.
+#[derive(Clone)]
+pub struct ProviderDoor {
+    /// The name for people.
+    pub title: &'static str,
+    /// Who makes its calls.
+    pub client: Addr<ProviderClient>,
+    /// Who takes its webhooks.
+    pub ingestor: Addr<WebhookIngestor>,
+}
+
+/// What all handlers share.
+pub struct Gateway {
+    doors: Doors,
+    asker: Asker,
+    lists: ListCache,
+    started: Instant,
+}
+
+impl std::ops::Deref for Gateway {
+    type Target = Doors;
+
+    fn deref(&self) -> &Doors {
+        &self.doors
+    }
+}
+
+impl Gateway {
+    /// A gateway to a daemon that has just started.
+    pub fn new(doors: Doors) -> Self {
+        let answer_within = Duration::from_secs(doors.config.server.request_timeout_seconds);
+        let lists = ListCache::new(doors.version.clone());
+        Self { doors, asker: Asker::new(answer_within), lists, started: Instant::now() }
+    }
+
+    /// The provider with this name.
+    fn provider(&self, name: &str) -> Result<&ProviderDoor, ApiError> {
+        self.providers.get(name).ok_or_else(|| ApiError::UnknownProvider(name.to_owned()))
+    }
+
+    /// The name of a provider where one is asked for by a filter.
+    fn provider_filter(&self, name: Option<&str>) -> Result<Option<String>, ApiError> {
+        match name {
+            Some(name) if !self.providers.contains_key(name) => Err(ApiError::UnknownValue {
+                field: "provider",
+                word: name.to_owned(),
+                allowed: self.providers.keys().copied().collect(),
+            }),
+            name => Ok(name.map(str::to_owned)),
+        }
+    }
+}
+
+/// Every route of the daemon.
+pub fn routes(service: &mut ServiceConfig) {
+    service
+        .service(at("/api/cloud/jobs", "GET", web::get().to(jobs::list)))
+        .service(at("/api/cloud/jobs/sync", "POST", web::post().to(jobs::sync)))
+        .service(
+            at("/api/cloud/jobs/{id}", "GET, DELETE", web::get().to(jobs::get))
+                .route(web::delete().to(jobs::delete)),
+        )
+        .service(at("/api/cloud/jobs/{id}/cancel", "POST", web::post().to(jobs::cancel)))
+        .service(at(
+            "/api/cloud/jobs/{id}/inline-progress",
+            "GET",
+            web::get().to(progress::inline_progress),
+        ))
+        .service(at("/api/cloud/jobs/{id}/logs", "GET", web::get().to(job_logs::get)))
+        .service(at("/api/cloud/jobs/{id}/logs/stream", "GET", web::get().to(job_logs::stream)))
+        .service(at("/api/cloud/providers", "GET", web::get().to(providers::list)))
+        .service(
+            at(
+                "/api/cloud/providers/{provider}/config",
+                "GET, PUT",
+                web::get().to(providers::config),
+            )
+            .route(web::put().to(providers::change_config)),
+        )
+        .service(at(
+            "/api/cloud/providers/{provider}/validate",
+            "GET",
+            web::get().to(providers::validate),
+        ))
+        .service(at("/api/cloud/polling/status", "GET", web::get().to(polling::status)))
+        .service(at("/api/cloud/polling/setting", "PUT", web::put().to(polling::change)))
+        .service(at("/api/events", "GET", web::get().to(events::subscribe)))
+        .service(at("/api/webhooks/test", "POST", web::post().to(webhooks::test)))
+        .service(at("/health/live", "GET", web::get().to(health::live)))
+        .service(at("/health/ready", "GET", web::get().to(health::ready)));
+    for path in ["/api/metrics", "/api/cloud/metrics"] {
+        service.service(at(path, "GET", web::get().to(metrics::summary)));
+    }
+    for path in ["/api/cloud/health", "/health"] {
+        service.service(at(path, "GET", web::get().to(health::report)));
+    }
+    for path in ["/api/webhooks/{provider}", "/api/cloud/webhook/{provider}"] {
+        service.service(at(path, "POST", web::post().to(webhooks::receive)));
+    }
+    // The alias comes last, since its pattern also fits other routes.
+    service.service(at(
+        "/api/cloud/{provider}/validate",
+        "GET",
+        web::get().to(providers::validate),
+    ));
+}
+
+/// A resource that tells which methods it takes where another one is tried.
+fn at(path: &'static str, methods: &'static str, route: Route) -> Resource {
+    web::resource(path).route(route).default_service(web::to(move || async move {
+        Err::<&str, _>(ApiError::NoMethod { allowed: methods })
+    }))
+}
+
+/// Answers every path that is no route.
+async fn no_route() -> Result<&'static str, ApiError> {
+    Err(ApiError::NoRoute)
+}
+
+/// Serves `gateway` on `listener`. The server runs on threads of its own once it is awaited.
+///
+/// # Errors
+/// Where the socket cannot be used.
+pub fn serve(
+    gateway: Data<Gateway>,
+    listener: std::net::TcpListener,
+    stop_within: Duration,
+) -> std::io::Result<actix_web::dev::Server> {
+    let workers = gateway.config.server.workers.get();
+    let server = actix_web::HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(gateway.clone())
+            .app_data(Data::new(webhooks::test_client()))
+            .wrap(from_fn(guard::admit))
+            .wrap(Compress::default())
+            .wrap(
+                DefaultHeaders::new()
+                    .add(("cache-control", "no-store"))
+                    .add(("x-content-type-options", "nosniff")),
+            )
+            .configure(routes)
+            .default_service(web::to(no_route))
+    });
+    Ok(server
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(stop_within.as_secs())
+        .listen(listener)?
+        .run())
+}

@@ -1,0 +1,145 @@
+//! The providers: what there is, how each is set up, and whether its token is good.
+
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Json, Path, Payload};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::Gateway;
+use super::error::ApiError;
+use super::query::require_json;
+use crate::actors::poller::{GetWebhookUrl, SetWebhookUrl};
+use crate::actors::provider_client::{FetchAccount, GetProviderHealth};
+use crate::domain::cost::to_usd;
+
+/// `GET /api/cloud/providers`
+pub(super) async fn list(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+    let mut providers = Vec::new();
+    for (id, door) in &gateway.providers {
+        let health = gateway.asker.ask(&door.client, GetProviderHealth).await?;
+        let hardware: Vec<_> = gateway
+            .prices
+            .hardware()
+            .map(|(id, hardware)| {
+                json!({
+                    "id": id,
+                    "name": hardware.name,
+                    "cost_per_second_usd": to_usd(hardware.micro_usd_per_second),
+                })
+            })
+            .collect();
+        providers.push(json!({
+            "id": id,
+            "name": door.title,
+            "configured": health.has_token,
+            "coming_soon": false,
+            "hardware_profiles": hardware,
+        }));
+    }
+    Ok(Json(json!({"providers": providers})))
+}
+
+/// `GET /api/cloud/providers/{provider}/config`
+pub(super) async fn config(
+    provider: Path<String>,
+    gateway: Data<Gateway>,
+) -> Result<Json<Value>, ApiError> {
+    gateway.provider(&provider)?;
+    let webhook_url = gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?;
+    Ok(Json(view(&gateway, &provider, webhook_url.as_ref())))
+}
+
+/// What may be shown: of secrets only whether they are set.
+fn view(gateway: &Gateway, provider: &str, webhook_url: Option<&Url>) -> Value {
+    let config = &gateway.config.providers.replicate;
+    let allowed_ips: Vec<_> = config.webhook_allowed_ips.iter().map(ToString::to_string).collect();
+    json!({
+        "provider": provider,
+        "config": {
+            "webhook_url": webhook_url.map(Url::as_str),
+            "webhook_require_signature": config.webhook_require_signature,
+            "webhook_allowed_ips": allowed_ips,
+            "has_api_token": config.api_token.is_some(),
+            "has_webhook_secret": config.webhook_secret.is_some(),
+        },
+    })
+}
+
+/// `PUT /api/cloud/providers/{provider}/config`
+///
+/// The webhook URL can be set here; everything else belongs into the configuration file, where it
+/// is validated as a whole.
+pub(super) async fn change_config(
+    request: HttpRequest,
+    payload: Payload,
+    provider: Path<String>,
+    gateway: Data<Gateway>,
+) -> Result<Json<Value>, ApiError> {
+    gateway.provider(&provider)?;
+    let body: Map<String, Value> = require_json(&request, payload).await?;
+    // SimpleTuner's clients send the fields bare, or under `config` as they got them.
+    let fields = match body.get("config") {
+        Some(Value::Object(fields)) => fields,
+        _ => &body,
+    };
+    if let Some(unknown) = fields.keys().find(|key| *key != "webhook_url") {
+        let allowed = vec!["webhook_url"];
+        return Err(ApiError::UnknownValue { field: "config", word: unknown.clone(), allowed });
+    }
+    let url = match fields.get("webhook_url") {
+        None => gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?,
+        Some(value) => {
+            let url = webhook_url(value)?;
+            gateway.asker.ask(&gateway.poller, SetWebhookUrl { url: url.clone() }).await?;
+            url
+        }
+    };
+    Ok(Json(view(&gateway, &provider, url.as_ref())))
+}
+
+fn webhook_url(value: &Value) -> Result<Option<Url>, ApiError> {
+    let bad = |problem: &str| ApiError::BadValue {
+        field: "webhook_url".to_owned(),
+        problem: problem.to_owned(),
+    };
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::String(text) => match Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => {
+                Err(bad("a http or https URL is needed, or null for none"))
+            }
+            // A URL with credentials would show them to everybody who may see the setting.
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Err(bad("a URL must not hold credentials"))
+            }
+            Ok(url) => Ok(Some(url)),
+            Err(error) => Err(bad(&format!("{text:?} is no URL: {error}"))),
+        },
+        _ => Err(bad("a text is needed, or null for none")),
+    }
+}
+
+/// `GET /api/cloud/providers/{provider}/validate`
+pub(super) async fn validate(
+    provider: Path<String>,
+    gateway: Data<Gateway>,
+) -> Result<Json<Value>, ApiError> {
+    let door = gateway.provider(&provider)?;
+    match gateway.asker.ask(&door.client, FetchAccount).await {
+        Ok(account) => Ok(Json(json!({
+            "valid": true,
+            "username": account.username,
+            "user_info": account,
+            "error": null,
+        }))),
+        // Whether the token is good is what was asked, so that it is not is an answer.
+        Err(ApiError::Provider(error)) => Ok(Json(json!({
+            "valid": false,
+            "username": null,
+            "user_info": null,
+            "error": error.to_string(),
+        }))),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,116 @@
+//! Reading of query strings and bodies, with errors that name the field and what is allowed.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::{HttpMessage, HttpRequest};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// The largest body of a request that is not a webhook.
+const JSON_BYTES_MAX: usize = 1024 * 1024;
+
+/// The parameters of a query string. An empty value counts as not given.
+pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Query<'a> {
+    pub(super) fn of(request: &'a HttpRequest) -> Self {
+        Self(url::form_urlencoded::parse(request.query_string().as_bytes()).collect())
+    }
+
+    /// The text of a parameter; the last one where it is given several times.
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().rev().find(|(key, _)| key == field)?;
+        Some(value.as_ref()).filter(|value| !value.is_empty())
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn integer(
+        &self,
+        field: &'static str,
+        bounds: RangeInclusive<u32>,
+        default: u32,
+    ) -> Result<u32, ApiError> {
+        let Some(text) = self.text(field) else { return Ok(default) };
+        text.parse().ok().filter(|number| bounds.contains(number)).ok_or_else(|| {
+            let (least, most) = (bounds.start(), bounds.end());
+            ApiError::BadValue {
+                field: field.to_owned(),
+                problem: format!("{text:?} is not a whole number from {least} to {most}"),
+            }
+        })
+    }
+
+    /// A truth value, in any of the words that clients use.
+    pub(super) fn flag(&self, field: &'static str) -> Result<bool, ApiError> {
+        match self.text(field).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("false" | "0" | "no" | "off") => Ok(false),
+            Some("true" | "1" | "yes" | "on") => Ok(true),
+            Some(word) => Err(ApiError::BadValue {
+                field: field.to_owned(),
+                problem: format!("{word:?} is neither true nor false"),
+            }),
+        }
+    }
+}
+
+/// The whole body, unless it is larger than `limit_bytes`.
+pub(super) async fn read_body(
+    request: &HttpRequest,
+    mut payload: Payload,
+    limit_bytes: usize,
+) -> Result<Bytes, ApiError> {
+    let announced = request.headers().get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit_bytes) {
+        return Err(ApiError::BodyTooLarge { limit_bytes });
+    }
+    // An announced length is only a promise: memory is taken as the body comes.
+    let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BodyCut)?;
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(ApiError::BodyTooLarge { limit_bytes });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// A JSON body; None where there is none.
+pub(super) async fn read_json<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Option<T>, ApiError> {
+    let body = read_body(request, payload, JSON_BYTES_MAX).await?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let is_json =
+        |kind: mime::Mime| kind.subtype() == mime::JSON || kind.suffix() == Some(mime::JSON);
+    let is_typed = request.headers().contains_key(CONTENT_TYPE);
+    if is_typed && !request.mime_type().ok().flatten().is_some_and(is_json) {
+        return Err(ApiError::NotJsonType);
+    }
+    serde_json::from_slice(&body).map(Some).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            ApiError::BadValue { field: "body".to_owned(), problem: error.to_string() }
+        }
+        _ => ApiError::NotJsonType,
+    })
+}
+
+/// A JSON body that must be there.
+pub(super) async fn require_json<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<T, ApiError> {
+    read_json(request, payload).await?.ok_or_else(|| ApiError::BadValue {
+        field: "body".to_owned(),
+        problem: "it is missing".to_owned(),
+    })
+}
