@@ -1,0 +1,54 @@
+//! `jobsyncd demo`: the daemon at work, without an account and without leaving anything behind.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use jobsyncd::config::{Config, Sources};
+use jobsyncd::daemon::Daemon;
+use jobsyncd::simulator::{Simulator, SimulatorOptions};
+
+use super::serve::until_told_to_stop;
+use super::{Failure, print};
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// Where the daemon listens; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8001")]
+    bind: SocketAddr,
+}
+
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    let folder = tempfile::Builder::new().prefix("jobsyncd-demo-").tempdir()?;
+    let database = folder.path().join("jobs.db");
+    actix_rt::System::new().block_on(async {
+        let simulator = Simulator::start(SimulatorOptions::default()).await?;
+        let config = Config::load(&Sources::from_environment([
+            ("JOBSYNCD__SERVER__BIND", options.bind.to_string()),
+            ("JOBSYNCD__DATABASE__URL", format!("sqlite://{}", database.display())),
+            ("JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", simulator.base_url().to_owned()),
+            ("REPLICATE_API_TOKEN", simulator.token().to_owned()),
+        ]))?;
+        let daemon = Daemon::start(config, None).await?;
+        let url = format!("http://{}", daemon.address());
+        simulator.populate_demo(Some(format!("{url}/api/webhooks/replicate")))?;
+        print(introduction(&url));
+        until_told_to_stop().await?;
+        daemon.stop().await;
+        simulator.stop().await;
+        Ok(())
+    })
+}
+
+fn introduction(url: &str) -> String {
+    format!(
+        "
+jobsyncd is at {url}/api/cloud/jobs
+It tracks a simulated account, in which jobs come, train and end. Try:
+
+  curl -X POST {url}/api/cloud/jobs/sync       # discover the account's jobs
+  curl '{url}/api/cloud/jobs?status=running'   # what is training now, and how far it is
+  curl -N {url}/api/events                     # every change, the moment it happens
+
+Ctrl-C ends it and leaves nothing behind."
+    )
+}

@@ -1,0 +1,59 @@
+//! What the command line offers: one file a command.
+
+mod check_config;
+mod demo;
+mod serve;
+mod simulate;
+mod token;
+
+use std::fmt;
+
+use clap::{Parser, Subcommand};
+use jobsyncd::config::Flags;
+
+/// Keeps one true, durable copy of your cloud training jobs, and pushes every change the moment it
+/// happens.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon.
+    ///
+    /// With REPLICATE_API_TOKEN set it needs no file: it tracks the account of that token, keeps its
+    /// database under the user's state folder, and listens on http://127.0.0.1:8001.
+    Serve(Flags),
+    /// Run the daemon against a simulated Replicate, on a database that is thrown away.
+    Demo(demo::Options),
+    /// Run a simulated Replicate, for trying out clients and webhooks without an account.
+    Simulate(simulate::Options),
+    /// Read the configuration, say what is in force and where it comes from, or what is wrong.
+    CheckConfig(Flags),
+    /// Make up an API key, for server.api_keys.
+    Token,
+}
+
+/// Why a command failed: one line for the user.
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(flags) => serve::run(flags),
+        Command::Demo(options) => demo::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
+        Command::CheckConfig(flags) => check_config::run(flags),
+        Command::Token => token::run(),
+    }
+}
+
+/// Writes what a command was asked for to standard output. A reader that has closed the pipe has
+/// seen enough.
+fn print(text: impl fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -1,0 +1,60 @@
+//! `jobsyncd serve`: the daemon, under systemd or by hand.
+
+use std::time::Duration;
+
+use jobsyncd::config::{Config, Flags, Sources};
+use jobsyncd::daemon::Daemon;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Failure;
+
+pub(super) fn run(flags: Flags) -> Result<(), Failure> {
+    let config = Config::load(&Sources::from_process(flags))?;
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    log::info!("database {} ({})", config.database.url, config.database.chosen_because);
+    // A socket that systemd has opened for us is used instead of the configured address.
+    let listener = ListenFd::from_env().take_tcp_listener(0)?;
+    actix_rt::System::new().block_on(async {
+        let daemon = Daemon::start(config, listener).await?;
+        notify(&[NotifyState::Ready]);
+        keep_watchdog_quiet();
+        let signal = until_told_to_stop().await?;
+        log::info!("stopping on {signal}");
+        notify(&[NotifyState::Stopping]);
+        daemon.stop().await;
+        Ok(())
+    })
+}
+
+/// Waits for the signal by which systemd, a terminal or a container ends a process.
+pub(super) async fn until_told_to_stop() -> Result<&'static str, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+/// Tells systemd, where it listens.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("systemd could not be told: {error}");
+    }
+}
+
+/// Tells systemd at half its patience that the daemon's main loop turns.
+fn keep_watchdog_quiet() {
+    let Some(patience) = sd_notify::watchdog_enabled() else { return };
+    let pause = (patience / 2).max(Duration::from_millis(1));
+    actix_rt::spawn(async move {
+        loop {
+            notify(&[NotifyState::Watchdog]);
+            tokio::time::sleep(pause).await;
+        }
+    });
+}
