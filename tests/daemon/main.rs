@@ -1,0 +1,6 @@
+//! The whole daemon, on a real socket and a real database, against the simulator.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod progress;

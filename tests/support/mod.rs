@@ -1,0 +1,13 @@
+//! What the integration tests start besides the daemon itself.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each integration test is a crate of its own and uses its own part of this"
+)]
+
+pub mod cog;
+pub mod daemon;
+pub mod leash;
+pub mod postgres;
+pub mod stream;
