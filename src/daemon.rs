@@ -114,6 +114,9 @@ impl BackgroundTasks {
     /// # Errors
     /// Where the database cannot be used.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        // awc panics where TLS has no provider of cryptography. An error says that the program has
+        // chosen one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Arc::new(config);
         let database = open_database(&config.database.url)?;
         let prices = Arc::new(prices(&config.providers.replicate));

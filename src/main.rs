@@ -7,8 +7,6 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // TLS needs a provider of cryptography before the first client is built.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     env_logger::Builder::from_env(
         env_logger::Env::default().default_filter_or("info,actix_server=warn"),
     )
