@@ -298,10 +298,9 @@ impl Actor for Poller {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.log_state();
-        if self.decision().0 {
-            // What happened while the daemon was down is worth knowing at once.
-            self.begin_round(now(), context);
-        }
+        // What happened while the daemon was down is worth knowing at once, also where webhooks
+        // will tell of everything from now on.
+        self.begin_round(now(), context);
         self.schedule_reconciliation(context);
     }
 }

@@ -27,10 +27,9 @@ impl StoreError {
     /// Whether the connection that answered this had better be opened again.
     pub fn loses_connection(&self) -> bool {
         match self {
-            Self::Unavailable(obstacle) => match obstacle {
-                Obstacle::Disconnected | Obstacle::Damaged | Obstacle::Other => true,
-                Obstacle::Locked | Obstacle::Full | Obstacle::ReadOnly => false,
-            },
+            // A commit that failed may have left its transaction open. Only a lock is met before
+            // anything has begun.
+            Self::Unavailable(obstacle) => *obstacle != Obstacle::Locked,
             Self::NotFound(_) | Self::StillActive { .. } => false,
         }
     }
