@@ -1,0 +1,54 @@
+# The front door: `make demo` to see it, `make test` to trust it, `make` for the rest.
+# Needed: Rust by rustup, a C compiler and make. What more a target wants, it installs or names.
+
+.DEFAULT_GOAL := help
+# The order of the prerequisites below is meant.
+.NOTPARALLEL:
+.PHONY: help demo build test test-deps lint bench release install
+
+# Tools of the tests first; then rustup's, also for a shell that was open before Rust was installed.
+export PATH := $(CURDIR)/target/tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do \
+		printf '  make %-10s %s\n' "$$target" "$$what"; done
+
+# Not a release build: that takes several times as long until there is something to see.
+demo: ## Build and run daemon and simulated provider on a database that is thrown away
+	cargo run --locked -- demo
+
+build: ## Build for development
+	cargo build --locked
+
+# The tests come last, so that their summary is the last that is printed.
+test: test-deps lint ## Install what the tests need, check everything, run all tests
+	cargo test --locked
+
+test-deps: ## Install what the tests need, and say what and why
+	scripts/test-deps
+
+lint: ## Check format, lints, dependencies, scripts and systemd units
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- --deny warnings
+	cargo deny --locked --log-level error check licenses bans sources
+	shellcheck scripts/* .ci/run
+	scripts/check-unit
+
+bench: ## Measure, and compare with the goals
+	cargo bench --locked --bench daemon
+
+# OpenSSL is configured by perl, with modules that a minimal Debian does not have. All but encrypted
+# connections to PostgreSQL works without.
+release: ## Build the program as it is meant to run (with TLS to PostgreSQL if perl is there)
+	cargo build --locked --release $$(perl -MFindBin -MIPC::Cmd -e 'print "--features postgres-tls"' 2>&-)
+
+# Builds nothing, as it may run as root. An edited configuration is kept.
+install: ## Install what `make release` built, with its systemd units (DESTDIR, PREFIX)
+	install -D -m 755 target/release/jobsyncd '$(DESTDIR)$(PREFIX)/bin/jobsyncd'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' systemd/jobsyncd.service systemd/jobsyncd.socket
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' '$(DESTDIR)$(PREFIX)/lib/systemd/system/jobsyncd.service'
+	test -e '$(DESTDIR)/etc/jobsyncd/jobsyncd.yaml' || \
+		install -D -m 644 etc/jobsyncd.yaml '$(DESTDIR)/etc/jobsyncd/jobsyncd.yaml'
