@@ -144,6 +144,10 @@ impl Refresh {
             }
         }
         self.ask_one_by_one().await;
+        if let Some(error) = &self.outcome.error {
+            // One line, not one a job: a provider that is down would fill the log.
+            log::warn!("{} jobs could not be refreshed: {error}", self.outcome.failed);
+        }
     }
 
     /// Takes the wanted jobs out of a page, and measures how deep in the list they stand.
@@ -208,7 +212,6 @@ impl Refresh {
     }
 
     fn note(&mut self, error: &ProviderError) {
-        log::warn!("a job could not be refreshed: {error}");
         self.outcome.error.get_or_insert(error.to_string());
     }
 }
