@@ -17,6 +17,8 @@ pub struct Breaker {
     failures: u32,
     pause_seconds: i64,
     next_trial_at: Option<Timestamp>,
+    /// Whether a trial is on its way. Other failures are of calls from before it opened.
+    is_on_trial: bool,
 }
 
 /// What the last outcome did to the breaker.
@@ -39,6 +41,7 @@ impl Breaker {
             Some(trial_at) if now < trial_at => Err(trial_at - now),
             Some(_) => {
                 self.next_trial_at = Some(now + Duration::seconds(self.pause_seconds));
+                self.is_on_trial = true;
                 Ok(())
             }
             None => Ok(()),
@@ -59,6 +62,10 @@ impl Breaker {
             return None;
         }
         let was_open = self.is_open();
+        if was_open && !std::mem::take(&mut self.is_on_trial) {
+            // Calls that were on their way together fail together; that says no more than the first.
+            return None;
+        }
         self.pause_seconds =
             (self.pause_seconds * 2).clamp(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS);
         self.next_trial_at = Some(now + Duration::seconds(self.pause_seconds));
@@ -113,6 +120,15 @@ mod tests {
         let mut breaker = opened();
         assert_eq!(breaker.succeeded(), Some(BreakerChange::Closed));
         assert!(breaker.admit(start()).is_ok());
+    }
+
+    #[test]
+    fn calls_that_fail_together_open_it_no_longer_than_one() {
+        let mut breaker = opened();
+        for _ in 0..30 {
+            assert_eq!(breaker.failed(start()), None);
+        }
+        assert_eq!(breaker.admit(start()), Err(Duration::seconds(FIRST_PAUSE_SECONDS)));
     }
 
     #[test]
