@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::actors::broadcaster::{Announce, Broadcaster, CloseStreams};
 use crate::actors::job_reader::{GetSetting, JobReader, Read};
-use crate::actors::job_store::{JobStore, JobStoreOptions, Prune, StoreVersion};
+use crate::actors::job_store::{CloseStore, JobStore, JobStoreOptions, Prune, StoreVersion};
 use crate::actors::log_watcher::LogWatcher;
 use crate::actors::poller::{Poller, PollerOptions, StopPolling};
 use crate::actors::provider_client::ProviderClient;
@@ -221,6 +221,7 @@ impl BackgroundTasks {
         for door in self.doors.providers.values() {
             let _ = door.ingestor.send(FinishIngesting).await;
         }
+        let _ = self.doors.store.send(CloseStore).await;
         for arbiter in self.arbiters.drain(..) {
             arbiter.stop();
         }

@@ -78,6 +78,11 @@ pub struct Prune {
     pub events_before: Timestamp,
 }
 
+/// Closes the database, so that another daemon may have it. Nothing is stored from then on.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct CloseStore;
+
 /// Counts the changes of the store, so that a reader can tell whether what it remembers is stale.
 #[derive(Debug, Clone, Default)]
 pub struct StoreVersion(Arc<AtomicU64>);
@@ -97,6 +102,7 @@ impl StoreVersion {
 pub struct JobStore {
     url: DatabaseUrl,
     connection: Option<Connection>,
+    is_closed: bool,
     prices: Arc<Prices>,
     version: StoreVersion,
     announcements: Recipient<Announce>,
@@ -125,6 +131,7 @@ impl JobStore {
         SyncArbiter::start(1, move || Self {
             url: url.clone(),
             connection: connection.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            is_closed: false,
             prices: prices.clone(),
             version: version.clone(),
             announcements: announcements.clone(),
@@ -138,6 +145,7 @@ impl JobStore {
     ) -> Result<T, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
+            None if self.is_closed => return Err(StoreError::Unavailable(Obstacle::Disconnected)),
             None => self.reopen()?,
         };
         let answer = work(&mut connection, &self.prices);
@@ -239,6 +247,16 @@ impl Handler<RecordSync> for JobStore {
             provider_calls: message.provider_calls,
             error: message.error.as_deref(),
         })
+    }
+}
+
+impl Handler<CloseStore> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, _: CloseStore, _: &mut Self::Context) -> Self::Result {
+        self.is_closed = true;
+        self.connection = None;
+        Ok(())
     }
 }
 
