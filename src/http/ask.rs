@@ -18,12 +18,14 @@ const QUESTIONS_MAX: usize = 4_096;
 pub(super) struct Asker {
     permits: Arc<Semaphore>,
     answer_within: Duration,
+    provider_within: Duration,
 }
 
 impl Asker {
-    /// An asker that waits for an answer for so long.
-    pub(super) fn new(answer_within: Duration) -> Self {
-        Self { permits: Arc::new(Semaphore::new(QUESTIONS_MAX)), answer_within }
+    /// An asker that waits for an answer for so long, where a provider may take `provider_within`
+    /// for a call.
+    pub(super) fn new(answer_within: Duration, provider_within: Duration) -> Self {
+        Self { permits: Arc::new(Semaphore::new(QUESTIONS_MAX)), answer_within, provider_within }
     }
 
     /// Asks `actor` and waits for its answer.
@@ -40,6 +42,28 @@ impl Asker {
         E: Into<ApiError> + Send + 'static,
     {
         self.ask_within(self.answer_within, actor, message).await
+    }
+
+    /// The same where the answer takes calls to a provider: whoever is cut short by our own patience
+    /// never learns that it was the provider who was silent.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn ask_abroad<A, M, T, E>(
+        &self,
+        actor: &Addr<A>,
+        message: M,
+    ) -> Result<T, ApiError>
+    where
+        A: Actor + Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+        M: Message<Result = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
+        // A round may wait for the one under way.
+        let within = self.answer_within + 2 * self.provider_within;
+        self.ask_within(within, actor, message).await
     }
 
     /// The same for what is known to take its time.

@@ -66,7 +66,7 @@ async fn read(gateway: &Gateway, job: &Job) -> Result<Arc<str>, ApiError> {
     }
     let Some(provider_job_id) = job.provider_job_id.clone() else { return Ok("".into()) };
     let look = LookAtLog { provider: job.provider.clone(), provider_job_id };
-    let sighting = gateway.asker.ask(&gateway.log_watcher, look).await?;
+    let sighting = gateway.asker.ask_abroad(&gateway.log_watcher, look).await?;
     Ok(sighting.log.unwrap_or_else(|| "".into()))
 }
 

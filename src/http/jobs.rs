@@ -35,7 +35,7 @@ pub(super) async fn list(
     let parameters = Query::of(&request);
     let query = job_query(&gateway, &parameters)?;
     let body = if parameters.flag("sync_active")? {
-        let round = gateway.asker.ask(&gateway.poller, RefreshActiveJobs).await;
+        let round = gateway.asker.ask_abroad(&gateway.poller, RefreshActiveJobs).await;
         page(&gateway, query, Some(sync_report(round))).await?
     } else {
         let look_up = || page(&gateway, query.clone(), None);
@@ -141,7 +141,7 @@ pub(super) async fn sync(
     let done: Synced = if asked.all {
         gateway.asker.ask_within(FULL_SYNC_WITHIN, &gateway.syncer, message).await?
     } else {
-        gateway.asker.ask(&gateway.syncer, message).await?
+        gateway.asker.ask_abroad(&gateway.syncer, message).await?
     };
     Ok(Json(json!({
         "synced": done.synced,
@@ -164,7 +164,7 @@ pub(super) async fn cancel(
     }
     let door = gateway.provider(&job.provider)?;
     let provider_job_id = job.provider_job_id.unwrap_or_default();
-    let said = gateway.asker.ask(&door.client, CancelAtProvider { provider_job_id }).await?;
+    let said = gateway.asker.ask_abroad(&door.client, CancelAtProvider { provider_job_id }).await?;
     let observation = Observation { source: Source::User, ..said.observation };
     let reports = vec![Report::of_call(observation, false)];
     gateway.asker.ask(&gateway.store, RecordReports { reports }).await?;

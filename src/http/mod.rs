@@ -97,7 +97,10 @@ impl Gateway {
     pub fn new(doors: Doors) -> Self {
         let answer_within = Duration::from_secs(doors.config.server.request_timeout_seconds);
         let lists = ListCache::new(doors.version.clone());
-        Self { doors, asker: Asker::new(answer_within), lists, started: Instant::now() }
+        let provider_within =
+            Duration::from_secs(doors.config.providers.replicate.request_timeout_seconds);
+        let asker = Asker::new(answer_within, provider_within);
+        Self { doors, asker, lists, started: Instant::now() }
     }
 
     /// The provider with this name.

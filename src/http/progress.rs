@@ -43,7 +43,7 @@ async fn current(gateway: &Gateway, job: Job) -> (Progress, Option<Timestamp>) {
         provider: job.provider.clone(),
         provider_job_id: job.provider_job_id.clone().unwrap_or_default(),
     };
-    match gateway.asker.ask(&gateway.log_watcher, look).await {
+    match gateway.asker.ask_abroad(&gateway.log_watcher, look).await {
         Ok(sighting) => {
             let seen = sighting.progress.map(|reading| reading.progress);
             (seen.or(job.progress).unwrap_or_default(), Some(sighting.seen_at))

@@ -126,7 +126,7 @@ pub(super) async fn validate(
     gateway: Data<Gateway>,
 ) -> Result<Json<Value>, ApiError> {
     let door = gateway.provider(&provider)?;
-    match gateway.asker.ask(&door.client, FetchAccount).await {
+    match gateway.asker.ask_abroad(&door.client, FetchAccount).await {
         Ok(account) => Ok(Json(json!({
             "valid": true,
             "username": account.username,
