@@ -201,7 +201,7 @@ fn of_provider(error: &ProviderError) -> Face {
             Face::new(StatusCode::TOO_MANY_REQUESTS, "rate_budget_spent")
                 .retry_after(*retry_after_seconds)
         }
-        ProviderError::OutOfOrder { retry_after_seconds } => {
+        ProviderError::OutOfOrder { retry_after_seconds, .. } => {
             gateway("provider_out_of_order").retry_after(*retry_after_seconds)
         }
         ProviderError::Unreachable(_) => gateway("provider_unreachable"),

@@ -174,6 +174,7 @@ impl Caller {
         let now = now();
         self.breaker.borrow_mut().admit(now).map_err(|wait| ProviderError::OutOfOrder {
             retry_after_seconds: whole_seconds(wait),
+            last_error: self.last_error.borrow().clone().unwrap_or_default(),
         })?;
         match (self.budget.borrow_mut().take(now), urgency) {
             (Err(wait), Urgency::Routine) => {
@@ -224,7 +225,9 @@ impl Caller {
         }
         if status.is_success() {
             return serde_json::from_slice(body)
-                .map_err(|error| ProviderError::Garbled(format!("{} bytes, {error}", body.len())));
+                // What the parser says may repeat a part of the answer.
+                .map_err(|error| self.redact(&format!("{} bytes, {error}", body.len())))
+                .map_err(ProviderError::Garbled);
         }
         let problem = Problem::read(body);
         let detail = self.redact(&problem.words(status));
@@ -266,11 +269,12 @@ impl Caller {
 
     /// What may be shown of a text that the provider, or a library on the way to it, has written.
     fn redact(&self, text: &str) -> String {
-        let shown: String = text.chars().take(DETAIL_CHARS_MAX).collect();
-        match &self.options.token {
-            Some(token) => shown.replace(token.expose_secret(), "[token]"),
-            None => shown,
-        }
+        let shown = match &self.options.token {
+            Some(token) => text.replace(token.expose_secret(), "[token]"),
+            None => text.to_owned(),
+        };
+        // Cut last: a token that is cut in two would not be found.
+        shown.chars().take(DETAIL_CHARS_MAX).collect()
     }
 }
 

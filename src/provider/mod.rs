@@ -119,10 +119,14 @@ pub enum ProviderError {
         retry_after_seconds: u64,
     },
     /// The provider failed so often that it is left alone for a while.
-    #[error("the provider is out of order, the next attempt is in {retry_after_seconds} s")]
+    #[error(
+        "the provider is out of order, the next attempt is in {retry_after_seconds} s: {last_error}"
+    )]
     OutOfOrder {
         /// When to try again.
         retry_after_seconds: u64,
+        /// What it said when it failed last.
+        last_error: String,
     },
     /// There is no connection to the provider.
     #[error("the provider cannot be reached: {0}")]
