@@ -298,8 +298,8 @@ impl Actor for Poller {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.log_state();
-        // What happened while the daemon was down is worth knowing at once, also where webhooks
-        // will tell of everything from now on.
+        // What happened while the daemon was down is worth knowing at once, also beside webhooks:
+        // those that were sent meanwhile are lost.
         self.begin_round(now(), context);
         self.schedule_reconciliation(context);
     }
