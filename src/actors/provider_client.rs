@@ -100,13 +100,6 @@ impl ProviderClient {
     pub fn new(provider: Rc<dyn Provider>, store: Recipient<RecordReports>) -> Self {
         Self { provider, store, listed_per_known: 1.0 }
     }
-
-    /// How many pages a round had best read: none where that saves no call.
-    fn pages_to_read(&self, jobs: &[ActiveJob]) -> usize {
-        let place = |newer: usize| (newer as f64 * self.listed_per_known) as usize;
-        let positions: Vec<_> = jobs.iter().map(|job| job.newer_jobs.map(place)).collect();
-        cheapest_page_count(&positions)
-    }
 }
 
 /// A refresh under way.
@@ -116,21 +109,27 @@ struct Refresh {
     /// The jobs still to be found, with the number of newer ones that we know.
     wanted: HashMap<String, Option<usize>>,
     outcome: Refreshed,
-    /// See [`ProviderClient`]; None where no page showed a job.
-    listed_per_known: Option<f64>,
+    /// See [`ProviderClient`]. Every page that is read tells it better.
+    listed_per_known: f64,
+    /// How many entries of the list were read.
+    listed: usize,
 }
 
 impl Refresh {
-    async fn run(&mut self, pages: usize) {
+    async fn run(&mut self) {
         let mut cursor = None;
-        let mut listed = 0;
-        for _ in 0..pages {
-            self.outcome.calls += 1;
-            match self.provider.page(cursor.as_deref()).await {
+        let mut has_read = false;
+        // How deep the jobs stand is only guessed before a page shows it, so each page is decided
+        // on by what those before it showed.
+        while self.saves_calls_by_a_page() {
+            let page = self.provider.page(cursor.as_deref()).await;
+            self.outcome.calls += u64::from(was_made(&page));
+            match page {
                 Ok(page) => {
-                    let found = self.pick(page.observations, &mut listed);
-                    self.record(found).await;
+                    has_read = true;
                     cursor = page.next;
+                    let found = self.pick(page.observations);
+                    self.record(found).await;
                 }
                 Err(error) => {
                     // Without the list, each job is asked for by itself; a provider that is out of
@@ -139,9 +138,13 @@ impl Refresh {
                     break;
                 }
             }
-            if cursor.is_none() || self.wanted.is_empty() {
+            if cursor.is_none() {
                 break;
             }
+        }
+        if !has_read {
+            // Nothing was measured, and what was may be out of date.
+            self.listed_per_known *= 0.9;
         }
         self.ask_one_by_one().await;
         if let Some(error) = &self.outcome.error {
@@ -150,17 +153,30 @@ impl Refresh {
         }
     }
 
+    /// Whether reading the list further costs less than asking for each job by itself.
+    fn saves_calls_by_a_page(&self) -> bool {
+        let place = |newer: usize| {
+            ((newer as f64 * self.listed_per_known) as usize).saturating_sub(self.listed)
+        };
+        let positions: Vec<_> = self.wanted.values().map(|newer| newer.map(place)).collect();
+        cheapest_page_count(&positions) > 0
+    }
+
     /// Takes the wanted jobs out of a page, and measures how deep in the list they stand.
-    fn pick(&mut self, page: Vec<Observation>, listed: &mut usize) -> Vec<Observation> {
+    fn pick(&mut self, page: Vec<Observation>) -> Vec<Observation> {
         let mut found = Vec::new();
+        let mut measured = None;
         for seen in page {
-            *listed += 1;
+            self.listed += 1;
             let Some(newer_jobs) = self.wanted.remove(&seen.provider_job_id) else { continue };
             if let Some(newer_jobs) = newer_jobs {
-                self.listed_per_known = Some(*listed as f64 / (newer_jobs + 1) as f64);
+                measured = Some(self.listed as f64 / (newer_jobs + 1) as f64);
             }
             found.push(seen);
         }
+        // A page that shows none of the jobs tells that they stand deeper than was thought.
+        self.listed_per_known =
+            measured.unwrap_or(self.listed_per_known * 2.0).clamp(1.0, LISTED_PER_KNOWN_MAX);
         found
     }
 
@@ -217,7 +233,7 @@ impl Refresh {
 }
 
 /// Whether a call reached out to the provider at all.
-fn was_made(answer: &Result<Snapshot, ProviderError>) -> bool {
+fn was_made<T>(answer: &Result<T, ProviderError>) -> bool {
     !matches!(
         answer,
         Err(ProviderError::NoToken { .. }
@@ -287,7 +303,6 @@ impl Handler<RefreshJobs> for ProviderClient {
     type Result = ResponseActFuture<Self, Result<Refreshed, ProviderError>>;
 
     fn handle(&mut self, message: RefreshJobs, _: &mut Self::Context) -> Self::Result {
-        let pages = self.pages_to_read(&message.jobs);
         let mut refresh = Refresh {
             provider: self.provider.clone(),
             store: self.store.clone(),
@@ -297,21 +312,15 @@ impl Handler<RefreshJobs> for ProviderClient {
                 .map(|job| (job.provider_job_id, job.newer_jobs))
                 .collect(),
             outcome: Refreshed::default(),
-            listed_per_known: None,
+            listed_per_known: self.listed_per_known,
+            listed: 0,
         };
         let run = async move {
-            refresh.run(pages).await;
+            refresh.run().await;
             refresh
         };
         Box::pin(run.into_actor(self).map(move |refresh, this, _| {
-            this.listed_per_known = match refresh.listed_per_known {
-                Some(measured) => measured,
-                // The pages showed none of the jobs, so these stand deeper than was thought.
-                None if pages > 0 => this.listed_per_known * 2.0,
-                // Nothing was measured, and what was may be out of date.
-                None => this.listed_per_known * 0.9,
-            }
-            .clamp(1.0, LISTED_PER_KNOWN_MAX);
+            this.listed_per_known = refresh.listed_per_known.max(1.0);
             Ok(refresh.outcome)
         }))
     }
