@@ -3,4 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod polling;
 mod progress;
+mod sync;
+mod sync_active;

@@ -183,6 +183,30 @@ impl TestDaemon {
         self.post("/api/cloud/jobs/sync").await.ok()
     }
 
+    /// The list of jobs after every active one was refreshed.
+    pub async fn refresh(&self) -> Value {
+        self.get("/api/cloud/jobs?sync_active=true&limit=500").await.ok()
+    }
+
+    /// Whether the daemon polls.
+    pub async fn polling(&self) -> Value {
+        self.get("/api/cloud/polling/status").await.ok()
+    }
+
+    /// The first round of polling that began after `instant`, as the status of polling shows it.
+    pub async fn round_after(&self, instant: &str) -> Value {
+        let deadline = tokio::time::Instant::now() + SOON;
+        loop {
+            let round = self.polling().await["last_cycle"].take();
+            // Timestamps are all of one form and zone, so their text is in their order.
+            if round["started_at"].as_str().is_some_and(|started_at| started_at > instant) {
+                return round;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "no round of polling after {instant}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Opens the stream of events; its greeting has been read when this returns.
     pub async fn events(&self) -> EventStream {
         let mut stream = EventStream::open(&self.url, None).await;

@@ -69,8 +69,13 @@ impl EventStream {
         self.try_next().await.expect("the stream goes on")
     }
 
-    /// The next event; None where the stream has ended.
+    /// The next event; None where the stream has ended. Comments keep a stream open, but they are
+    /// not what a test waits for.
     pub async fn try_next(&mut self) -> Option<StreamEvent> {
+        tokio::time::timeout(SOON, self.read_event()).await.expect("an event comes soon")
+    }
+
+    async fn read_event(&mut self) -> Option<StreamEvent> {
         let mut event = StreamEvent { id: None, event: None, data: String::new() };
         loop {
             let line = self.line().await?;
@@ -100,12 +105,16 @@ impl EventStream {
 
     /// The JSON of the next event of this type; others are passed over.
     pub async fn next_of(&mut self, kind: &str) -> Value {
-        loop {
-            let json = self.next().await.json();
-            if json["type"] == kind {
-                return json;
+        let found = async {
+            loop {
+                let json = self.next().await.json();
+                if json["type"] == kind {
+                    return json;
+                }
             }
-        }
+        };
+        let found = tokio::time::timeout(SOON, found).await;
+        found.unwrap_or_else(|_| panic!("a {kind} comes soon"))
     }
 
     /// The next line as it is, comments too; None where the stream has ended.
