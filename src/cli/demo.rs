@@ -47,7 +47,7 @@ It tracks a simulated account, in which jobs come, train and end. Try:
 
   curl -X POST {url}/api/cloud/jobs/sync       # discover the account's jobs
   curl '{url}/api/cloud/jobs?status=running'   # what is training now, and how far it is
-  curl -N {url}/api/events                     # every change, the moment it happens
+  curl -N {url}/api/events                     # every step and change, the moment it happens
 
 Ctrl-C ends it and leaves nothing behind."
     )

@@ -17,6 +17,10 @@ const ARRIVAL_INTERVAL: Duration = Duration::from_secs(20);
 /// How long ago the jobs of the demo's history were created.
 const HISTORY_MINUTES: [i64; 5] = [170, 95, 50, 40, 25];
 
+/// How long ago the jobs that are under way were created: long enough for a newcomer's first look to
+/// find them training.
+const PRESENT_SECONDS: i64 = 20;
+
 /// Who is training what in the demo: a name, the machine, the number of steps.
 const RUNS: [(&str, &str, u32); 6] = [
     ("watercolour-lora", "h100", 2000),
@@ -77,7 +81,9 @@ fn present() -> Vec<JobSpec> {
     let failing = Scenario { end: End::Fail { error, after_step: 250 }, ..paced(0.2) };
     let endless = Scenario { end: End::RunUntilCancelled, ..paced(0.5) };
     let scenarios = [paced(0.05), paced(0.12), paced(0.6), endless, failing, warming_up, waiting];
-    scenarios.into_iter().enumerate().map(|(number, scenario)| spec(number, scenario)).collect()
+    let created_at = Some(Utc::now() - TimeDelta::seconds(PRESENT_SECONDS));
+    let specs = scenarios.into_iter().enumerate();
+    specs.map(|(number, scenario)| JobSpec { created_at, ..spec(number, scenario) }).collect()
 }
 
 /// The jobs to come take turns in pace and end.
@@ -103,11 +109,16 @@ fn spec(number: usize, scenario: Scenario) -> JobSpec {
     }
 }
 
-/// The two webhooks worth having: the others carry the whole log every half second.
+/// With the logs, so that a demonstration moves before one's eyes. A real account had better send
+/// start and end alone: each of the others carries the whole log so far.
 fn heard_at(spec: JobSpec, webhook: Option<&str>) -> JobSpec {
     JobSpec {
         webhook: webhook.map(str::to_owned),
-        webhook_events_filter: vec![WebhookEvent::Start, WebhookEvent::Completed],
+        webhook_events_filter: vec![
+            WebhookEvent::Start,
+            WebhookEvent::Logs,
+            WebhookEvent::Completed,
+        ],
         ..spec
     }
 }
