@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 
 use super::connection::Connection;
 use super::error::StoreError;
@@ -26,6 +27,9 @@ pub fn get(connection: &mut Connection, id: &JobId) -> Result<Job, StoreError> {
 /// # Errors
 /// Where the database fails.
 pub fn find(connection: &mut Connection, id: &JobId) -> Result<Option<Job>, StoreError> {
+    if is_no_text(&id.0) {
+        return Ok(None);
+    }
     let row: Option<JobRow> = on_each_backend!(connection, |c| {
         jobs::table.find(&id.0).select(JobRow::as_select()).first(c).optional()
     })?;
@@ -90,6 +94,9 @@ pub fn delete(connection: &mut Connection, id: &JobId) -> Result<Job, StoreError
 /// # Errors
 /// Where the database fails.
 pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, i64), StoreError> {
+    if query.text.as_deref().is_some_and(is_no_text) {
+        return Ok((Vec::new(), 0));
+    }
     // A boxed query cannot be cloned, so the filters are written once and used twice.
     macro_rules! filtered {
         ($table:expr) => {{
@@ -105,7 +112,8 @@ pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, 
                 filtered = filtered.filter(jobs::provider.eq(provider));
             }
             if let Some(text) = &query.text {
-                let pattern = contains_pattern(text);
+                // Both sides by the database's own `lower`, which may know fewer letters than Rust.
+                let pattern = lower(contains_pattern(text).into_sql::<Nullable<Text>>());
                 let id = lower(jobs::job_id.nullable()).like(pattern.clone()).escape('\\');
                 let name = lower(jobs::config_name).like(pattern.clone()).escape('\\');
                 let model = lower(jobs::model).like(pattern.clone()).escape('\\');
@@ -225,17 +233,21 @@ pub fn count_by_status(connection: &mut Connection) -> Result<Vec<(String, i64)>
     })?)
 }
 
-/// The pattern that finds `text` anywhere, whatever its case. The wildcards of LIKE stand for
+/// Whether the databases can hold no such text: one with a NUL. PostgreSQL takes it for an error,
+/// and SQLite's LIKE for the end of the pattern.
+fn is_no_text(text: &str) -> bool {
+    text.contains('\0')
+}
+
+/// The pattern that finds `text` anywhere. The wildcards of LIKE stand for
 /// themselves.
 fn contains_pattern(text: &str) -> String {
-    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }
 
 #[diesel::declare_sql_function]
 extern "SQL" {
     /// `lower(text)` of either database.
-    fn lower(
-        text: diesel::sql_types::Nullable<diesel::sql_types::Text>,
-    ) -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
+    fn lower(text: Nullable<Text>) -> Nullable<Text>;
 }

@@ -102,7 +102,7 @@ struct Recorder<'a> {
 
 impl Recorder<'_> {
     fn record(&mut self, report: &Report) -> Result<Outcome, StoreError> {
-        let said = &report.observation;
+        let said = &*report.observation.storable();
         let mut known =
             jobs::find_at_provider(self.connection, &said.provider, &said.provider_job_id)?;
         if known.is_none() && !said.by_provider {
@@ -112,11 +112,16 @@ impl Recorder<'_> {
         let job_id = known
             .as_ref()
             .map_or_else(|| JobId(said.provider_job_id.clone()), |job| job.job_id.clone());
-        let effect = self.effect_of(report, known)?;
+        let effect = self.effect_of(report, said, known)?;
         Ok(Outcome { job_id, effect })
     }
 
-    fn effect_of(&mut self, report: &Report, known: Option<Job>) -> Result<Effect, StoreError> {
+    fn effect_of(
+        &mut self,
+        report: &Report,
+        said: &Observation,
+        known: Option<Job>,
+    ) -> Result<Effect, StoreError> {
         if known.is_none() && !report.creates {
             return Ok(Effect::UnknownJob);
         }
@@ -126,8 +131,8 @@ impl Recorder<'_> {
             return Ok(Effect::Duplicate);
         }
         match known {
-            Some(job) => self.change(&job, &report.observation),
-            None => self.create(&report.observation),
+            Some(job) => self.change(&job, said),
+            None => self.create(said),
         }
     }
 

@@ -12,6 +12,7 @@
 //! cannot be disputed keep the least or the greatest value itself; the others keep the value of
 //! the weightiest observation that had one, and [`Provenance`] remembers that weight.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,34 @@ impl Observation {
             progress: None,
             logs: None,
         }
+    }
+
+    /// The same, with every NUL in its texts replaced: PostgreSQL stores none, and one strange text
+    /// must not keep everything that is stored together with it from being stored.
+    pub fn storable(&self) -> Cow<'_, Self> {
+        let optional = [
+            &self.provider_status,
+            &self.error_message,
+            &self.output_url,
+            &self.model,
+            &self.version,
+            &self.web_url,
+        ];
+        let mut texts = optional.into_iter().flatten().chain([&self.provider_job_id]);
+        if !texts.any(|text| text.contains('\0')) {
+            return Cow::Borrowed(self);
+        }
+        let clean = |text: &String| text.replace('\0', "\u{fffd}");
+        Cow::Owned(Self {
+            provider_job_id: clean(&self.provider_job_id),
+            provider_status: self.provider_status.as_ref().map(clean),
+            error_message: self.error_message.as_ref().map(clean),
+            output_url: self.output_url.as_ref().map(clean),
+            model: self.model.as_ref().map(clean),
+            version: self.version.as_ref().map(clean),
+            web_url: self.web_url.as_ref().map(clean),
+            ..self.clone()
+        })
     }
 
     /// How much this observation weighs against others. An unknown word is more than queued and
