@@ -5,12 +5,17 @@
 //! to the loopback address, which then stands in Host. Both are refused. Webhooks carry their own
 //! signature, come under any name, and need no key.
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
+};
+use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, HttpResponse, ResponseError};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -20,26 +25,79 @@ use super::Gateway;
 use super::error::ApiError;
 use crate::config::Server;
 
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// Lets a request in, or answers why not.
 pub(super) async fn admit(
     gateway: Data<Gateway>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    check(&gateway.config.server, &request)?;
-    next.call(request).await
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let server = &gateway.config.server;
+    let site = allowed_site(server, &request);
+    // A refusal is an answer like any other, and not an error, which would go past the layers that
+    // give every answer its headers.
+    let mut answer = if let Err(refusal) = check_origin(server, &request) {
+        request.into_response(refusal.error_response()).map_into_right_body()
+    } else if site.is_some() && is_preflight(&request) {
+        request.into_response(preflight_answer()).map_into_right_body()
+    } else if let Err(refusal) = check_door(server, &request) {
+        request.into_response(refusal.error_response()).map_into_right_body()
+    } else {
+        next.call(request).await?.map_into_left_body()
+    };
+    if let Some(site) = site {
+        let headers = answer.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, site);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, header::RETRY_AFTER.into());
+        headers.append(VARY, ORIGIN.into());
+    }
+    Ok(answer)
 }
 
-fn check(server: &Server, request: &ServiceRequest) -> Result<(), ApiError> {
-    let header =
-        |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
-    let host = header(HOST).unwrap_or_default();
-    if let Some(origin) = header(ORIGIN)
-        && !origin_is_ours(server, origin, host)
-    {
-        return Err(ApiError::ForeignOrigin(origin.to_owned()));
+/// A header as text; one that is no text is no value of anything.
+fn text(request: &ServiceRequest, name: HeaderName) -> Option<&str> {
+    request.headers().get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"))
+}
+
+/// The other site whose page asks, if that is allowed. Its browser shows it an answer only where
+/// the answer says so.
+fn allowed_site(server: &Server, request: &ServiceRequest) -> Option<HeaderValue> {
+    let origin = text(request, ORIGIN)?;
+    is_allowed(server, origin).then(|| HeaderValue::from_str(origin).ok())?
+}
+
+/// Whether a browser only asks what it may ask. It sends no key with that.
+fn is_preflight(request: &ServiceRequest) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight_answer() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"))
+        .insert_header((
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, last-event-id, x-api-key",
+        ))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
+        .finish()
+}
+
+fn check_origin(server: &Server, request: &ServiceRequest) -> Result<(), ApiError> {
+    let host = text(request, HOST).unwrap_or_default();
+    match text(request, ORIGIN) {
+        Some(origin) if !origin_is_ours(server, origin, host) => {
+            Err(ApiError::ForeignOrigin(origin.to_owned()))
+        }
+        _ => Ok(()),
     }
-    match door_of(request.path()) {
+}
+
+fn check_door(server: &Server, request: &ServiceRequest) -> Result<(), ApiError> {
+    let host = text(request, HOST).unwrap_or_default();
+    // The path by which the route is found: `/te%73t` leads to the same as `/test`.
+    match door_of(request.match_info().as_str()) {
         Door::Webhook | Door::Probe => Ok(()),
         Door::Api if server.api_keys.is_empty() => {
             if host_is_ours(server, host) {
@@ -49,8 +107,11 @@ fn check(server: &Server, request: &ServiceRequest) -> Result<(), ApiError> {
             }
         }
         Door::Api => {
-            let bearer = header(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-            let given = header("x-api-key".try_into().expect("a header name")).or(bearer);
+            let bearer = text(request, AUTHORIZATION)
+                .and_then(|value| value.split_once(' '))
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                .map(|(_, key)| key);
+            let given = text(request, API_KEY).or(bearer);
             if given.is_some_and(|given| key_is_known(&server.api_keys, given)) {
                 Ok(())
             } else {
@@ -78,6 +139,7 @@ fn door_of(path: &str) -> Door {
     match path {
         _ if webhook => Door::Webhook,
         "/health/live" | "/health/ready" => Door::Probe,
+        "/api/cloud/health/live" | "/api/cloud/health/ready" => Door::Probe,
         _ => Door::Api,
     }
 }
@@ -114,7 +176,9 @@ fn origin_is_ours(server: &Server, origin: &str, host: &str) -> bool {
     let own = |scheme: &str| {
         origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host))
     };
-    own("http://")
-        || own("https://")
-        || server.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    own("http://") || own("https://") || is_allowed(server, origin)
+}
+
+fn is_allowed(server: &Server, origin: &str) -> bool {
+    server.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
 }
