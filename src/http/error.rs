@@ -4,7 +4,7 @@
 //! holds the text of a database error, a panic or a secret.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ const RETRY_AFTER_SECONDS: u64 = 2;
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// A parameter or field has a value that is none of the allowed ones.
-    #[error("{field}: {word:?} is not one of: {}", allowed.join(", "))]
+    #[error("{field}: {} is not one of: {}", quoted(word), allowed.join(", "))]
     UnknownValue {
         /// Which parameter or field.
         field: &'static str,
@@ -43,6 +43,9 @@ pub enum ApiError {
     /// The body is not of a type that is taken.
     #[error("the body must be JSON: send Content-Type: application/json")]
     NotJsonType,
+    /// The body is said to be JSON and is not.
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
     /// The body is larger than is taken.
     #[error("the body is larger than {limit_bytes} bytes")]
     BodyTooLarge {
@@ -101,6 +104,18 @@ pub enum ApiError {
     Subscribe(#[from] SubscribeError),
 }
 
+/// How much of a value an error repeats, in characters.
+const QUOTED_CHARS_MAX: usize = 80;
+
+/// A value that was sent, as errors repeat it: in quotes, with its control characters escaped, and
+/// not at length.
+pub(super) fn quoted(value: &str) -> String {
+    match value.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{:?}…", &value[..end]),
+        None => format!("{value:?}"),
+    }
+}
+
 /// What an error looks like from outside.
 struct Face {
     status: StatusCode,
@@ -134,7 +149,9 @@ impl ApiError {
                 Face::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value")
                     .with(json!({"field": field}))
             }
-            Self::NotJsonType => Face::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json"),
+            Self::NotJsonType | Self::NotJson(_) => {
+                Face::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json")
+            }
             Self::BodyTooLarge { limit_bytes } => {
                 Face::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
                     .with(json!({"limit_bytes": limit_bytes}))
@@ -271,6 +288,9 @@ impl ResponseError for ApiError {
         }
         if let Self::NoMethod { allowed } = self {
             answer.insert_header((ALLOW, HeaderValue::from_static(allowed)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
         answer.json(json!({"detail": text, "error": name, "message": text, "details": details}))
     }

@@ -44,12 +44,12 @@ fn cycle(round: &Round) -> Value {
 /// a wish for null.
 #[derive(Debug, Deserialize)]
 pub(super) struct Change {
-    #[serde(deserialize_with = "present")]
-    enabled: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    enabled: Option<Option<bool>>,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    Option::deserialize(deserializer)
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<bool>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// `PUT /api/cloud/polling/setting`
@@ -58,7 +58,11 @@ pub(super) async fn change(
     payload: Payload,
     gateway: Data<Gateway>,
 ) -> Result<Json<Value>, ApiError> {
-    let Change { enabled } = require_json(&request, payload).await?;
+    let change: Change = require_json(&request, payload).await?;
+    let enabled = change.enabled.ok_or_else(|| ApiError::BadValue {
+        field: "enabled".to_owned(),
+        problem: "it is missing: true, false, or null for automatic".to_owned(),
+    })?;
     let status = gateway.asker.ask(&gateway.poller, SetPollingPreference { enabled }).await?;
     Ok(Json(json!({
         "is_active": status.is_active,

@@ -8,8 +8,9 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::error::ApiError;
+use super::error::{ApiError, quoted};
 
 /// The largest body of a request that is not a webhook.
 const JSON_BYTES_MAX: usize = 1024 * 1024;
@@ -36,11 +37,13 @@ impl<'a> Query<'a> {
         default: u32,
     ) -> Result<u32, ApiError> {
         let Some(text) = self.text(field) else { return Ok(default) };
-        text.parse().ok().filter(|number| bounds.contains(number)).ok_or_else(|| {
+        // Digits only: `parse` would also take a sign.
+        let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        number.filter(|number| bounds.contains(number)).ok_or_else(|| {
             let (least, most) = (bounds.start(), bounds.end());
             ApiError::BadValue {
                 field: field.to_owned(),
-                problem: format!("{text:?} is not a whole number from {least} to {most}"),
+                problem: format!("{} is not a whole number from {least} to {most}", quoted(text)),
             }
         })
     }
@@ -52,7 +55,7 @@ impl<'a> Query<'a> {
             Some("true" | "1" | "yes" | "on") => Ok(true),
             Some(word) => Err(ApiError::BadValue {
                 field: field.to_owned(),
-                problem: format!("{word:?} is neither true nor false"),
+                problem: format!("{} is neither true nor false", quoted(word)),
             }),
         }
     }
@@ -96,12 +99,23 @@ pub(super) async fn read_json<T: DeserializeOwned>(
     if is_typed && !request.mime_type().ok().flatten().is_some_and(is_json) {
         return Err(ApiError::NotJsonType);
     }
-    serde_json::from_slice(&body).map(Some).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            ApiError::BadValue { field: "body".to_owned(), problem: error.to_string() }
-        }
-        _ => ApiError::NotJsonType,
+    let value: Value = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::NotJson(without_position(&error.to_string())))?;
+    let bad = |field: String, problem: String| ApiError::BadValue { field, problem };
+    // serde would take the fields from a list just as well, in the order of the struct.
+    if !value.is_object() {
+        return Err(bad("body".to_owned(), "an object is needed".to_owned()));
+    }
+    serde_path_to_error::deserialize(value).map(Some).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        bad(field, error.into_inner().to_string())
     })
+}
+
+/// Who sent a body from a program has no use for lines and columns.
+fn without_position(text: &str) -> String {
+    text.split_once(" at line ").map_or(text, |(said, _)| said).to_owned()
 }
 
 /// A JSON body that must be there.

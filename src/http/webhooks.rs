@@ -62,6 +62,7 @@ fn view(receipt: &Receipt) -> Value {
 /// What is tested.
 #[derive(Debug, Deserialize)]
 pub(super) struct Test {
+    #[serde(default)]
     webhook_url: String,
     timeout: Option<f64>,
 }
