@@ -169,6 +169,10 @@ pub(super) async fn cancel(
     let reports = vec![Report::of_call(observation, false)];
     gateway.asker.ask(&gateway.store, RecordReports { reports }).await?;
     let job = find(&gateway, job.job_id.0).await?;
+    if job.status.is_terminal() && job.status != JobStatus::Cancelled {
+        // It had ended before the provider was told, only nobody had heard of it.
+        return Err(ApiError::Finished { job_id: job.job_id, status: job.status });
+    }
     Ok(Json(json!({"success": true, "job_id": job.job_id, "status": job.status})))
 }
 

@@ -95,7 +95,10 @@ impl std::ops::Deref for Gateway {
 impl Gateway {
     /// A gateway to a daemon that has just started.
     pub fn new(doors: Doors) -> Self {
-        let answer_within = Duration::from_secs(doors.config.server.request_timeout_seconds);
+        let config = &doors.config;
+        let answer_within = Duration::from_secs(config.server.request_timeout_seconds);
+        let call_within = Duration::from_secs(config.providers.replicate.request_timeout_seconds);
+        let asker = Asker::new(answer_within, answer_within + call_within);
         let lists = ListCache::new(doors.version.clone());
         let provider_within =
             Duration::from_secs(doors.config.providers.replicate.request_timeout_seconds);
@@ -155,14 +158,18 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/cloud/polling/status", "GET", web::get().to(polling::status)))
         .service(at("/api/cloud/polling/setting", "PUT", web::put().to(polling::change)))
         .service(at("/api/events", "GET", web::get().to(events::subscribe)))
-        .service(at("/api/webhooks/test", "POST", web::post().to(webhooks::test)))
-        .service(at("/health/live", "GET", web::get().to(health::live)))
-        .service(at("/health/ready", "GET", web::get().to(health::ready)));
+        .service(at("/api/webhooks/test", "POST", web::post().to(webhooks::test)));
     for path in ["/api/metrics", "/api/cloud/metrics"] {
         service.service(at(path, "GET", web::get().to(metrics::summary)));
     }
     for path in ["/api/cloud/health", "/health"] {
         service.service(at(path, "GET", web::get().to(health::report)));
+    }
+    for path in ["/health/live", "/api/cloud/health/live"] {
+        service.service(at(path, "GET", web::get().to(health::live)));
+    }
+    for path in ["/health/ready", "/api/cloud/health/ready"] {
+        service.service(at(path, "GET", web::get().to(health::ready)));
     }
     for path in ["/api/webhooks/{provider}", "/api/cloud/webhook/{provider}"] {
         service.service(at(path, "POST", web::post().to(webhooks::receive)));
