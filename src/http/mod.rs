@@ -97,11 +97,9 @@ impl Gateway {
     pub fn new(doors: Doors) -> Self {
         let config = &doors.config;
         let answer_within = Duration::from_secs(config.server.request_timeout_seconds);
-        let call_within = Duration::from_secs(config.providers.replicate.request_timeout_seconds);
-        let asker = Asker::new(answer_within, answer_within + call_within);
-        let lists = ListCache::new(doors.version.clone());
         let provider_within =
-            Duration::from_secs(doors.config.providers.replicate.request_timeout_seconds);
+            Duration::from_secs(config.providers.replicate.request_timeout_seconds);
+        let lists = ListCache::new(doors.version.clone());
         let asker = Asker::new(answer_within, provider_within);
         Self { doors, asker, lists, started: Instant::now() }
     }

@@ -3,7 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
+mod errors;
+mod jobs;
 mod polling;
 mod progress;
+mod providers;
 mod sync;
 mod sync_active;
