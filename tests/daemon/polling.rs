@@ -219,7 +219,7 @@ async fn rounds_never_overlap_and_the_next_waits_for_the_end_of_the_last() {
     let mut rounds = vec![daemon.round_after("").await];
     while rounds.len() < 4 {
         let last = rounds.last().and_then(|round| round["started_at"].as_str()).expect("a round");
-        rounds.push(daemon.round_after(&last.to_owned()).await);
+        rounds.push(daemon.round_after(last).await);
     }
     let at = |round: &Value| -> chrono::DateTime<chrono::Utc> {
         round["started_at"].as_str().and_then(|text| text.parse().ok()).expect("an instant")
@@ -387,13 +387,10 @@ async fn beside_webhooks_the_jobs_that_nobody_confirmed_lately_are_looked_at() {
     assert_eq!(daemon.polling().await["is_active"], false);
     daemon.sync().await;
     let hour_ago = "UPDATE jobs SET confirmed_at = confirmed_at - 3600000000 WHERE job_id";
-    SqliteConnection::establish(database.url.trim_start_matches("sqlite://"))
-        .and_then(|mut connection| {
-            connection.batch_execute("PRAGMA busy_timeout = 5000").expect("a pragma");
-            connection.batch_execute(&format!("{hour_ago} = '{stale}'")).expect("an update");
-            Ok(())
-        })
-        .expect("the database");
+    let file = database.url.trim_start_matches("sqlite://");
+    let mut connection = SqliteConnection::establish(file).expect("the database");
+    connection.batch_execute("PRAGMA busy_timeout = 5000").expect("a pragma");
+    connection.batch_execute(&format!("{hour_ago} = '{stale}'")).expect("an update");
     for job in [&stale, &fresh] {
         simulator.set_status(job, Status::Succeeded).expect("it ends");
     }
