@@ -1,0 +1,515 @@
+//! The real binary: what it prints, what it refuses, and how it ends.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, SqliteConnection};
+use rstest::rstest;
+use tempfile::TempDir;
+
+/// How long a test waits for anything before it fails.
+const SOON: Duration = Duration::from_secs(20);
+/// A token that must never be seen.
+const SECRET: &str = "r8_never-to-be-seen-0123456789";
+
+/// The binary in an environment in which nothing depends on the machine.
+struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jobsyncd"));
+        command.args(arguments).env_clear().current_dir(self.folder.path());
+        command.env("HOME", self.folder.path()).env("TMPDIR", self.folder.path());
+        command.env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        command
+    }
+
+    /// `serve` on a free port, with its database in this home and no account.
+    fn serve(&self) -> Command {
+        let url = format!("sqlite://{}", self.path("jobs.db").display());
+        self.command(&["serve", "--bind", "127.0.0.1:0", "--database-url", &url])
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary runs")
+    }
+}
+
+/// A running process and what it has said so far.
+struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    said: Vec<String>,
+}
+
+impl Process {
+    fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let (sender, lines) = channel();
+        let outputs: [Box<dyn std::io::Read + Send>; 2] = [
+            Box::new(child.stdout.take().expect("its output")),
+            Box::new(child.stderr.take().expect("its errors")),
+        ];
+        for output in outputs {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Self { child, lines, said: Vec::new() }
+    }
+
+    /// The first line that holds `words`, said or still to come.
+    fn line(&mut self, words: &str) -> String {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(line) = self.said.iter().find(|line| line.contains(words)) {
+                return line.clone();
+            }
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.said.push(line),
+                Err(error) => panic!("no {words:?} ({error}) in {:#?}", self.said),
+            }
+        }
+    }
+
+    /// The URL in the line in which the daemon says where it listens.
+    fn url(&mut self) -> String {
+        let line = self.line("listening on http://");
+        line[line.find("http://").expect("a URL")..].trim().to_owned()
+    }
+
+    fn terminate(&self) {
+        let kill =
+            Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        assert!(kill.expect("a shell").success());
+    }
+
+    /// Waits for the end, and answers how it came and all that was said.
+    fn end(mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + SOON;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.said.push(line),
+                // Both outputs are closed.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.said),
+            }
+        }
+        let status = self.child.wait().expect("it has ended");
+        (status, std::mem::take(&mut self.said).join("\n"))
+    }
+
+    /// Ends it as systemd does, and asserts that it ends well and soon.
+    fn stop(self) -> String {
+        let begun = Instant::now();
+        self.terminate();
+        let (status, said) = self.end();
+        assert!(status.success(), "{status}: {said}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        said
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has usually ended by now; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The status and the beginning of an answer.
+fn http(method: &str, url: &str, headers: &str) -> (u16, String) {
+    let rest = url.strip_prefix("http://").expect("a plain URL");
+    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut socket = TcpStream::connect(address).expect("a connection");
+    socket.set_read_timeout(Some(SOON)).expect("a timeout");
+    write!(
+        socket,
+        "{method} /{path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n{headers}\r\n"
+    )
+    .expect("a request");
+    let mut answer = String::new();
+    if path.ends_with("events") {
+        // A stream does not end: its first event is enough.
+        let mut reader = BufReader::new(socket);
+        while !answer.contains("data:") && reader.read_line(&mut answer).expect("a line") > 0 {}
+    } else {
+        socket.read_to_string(&mut answer).expect("an answer");
+    }
+    let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
+    (status, answer)
+}
+
+/// Asserts that a command failed, and that the last thing it said is one line that holds all these
+/// words. Where a database fails, its own words come before it.
+fn refused(output: &Output, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(output.status.code().is_some(), "it was killed: {said}");
+    let last = said.lines().last().expect("a line");
+    assert!(last.contains("ERROR"), "{said}");
+    for word in words {
+        assert!(last.contains(word), "{word:?} is not in the last line of {said}");
+    }
+    assert!(!said.contains("panicked") && !said.contains(SECRET), "{said}");
+}
+
+/// The same for what was refused before anything began: that line is all that was said.
+fn refused_in_one_line(output: &Output, words: &[&str]) {
+    refused(output, words);
+    assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1, "{output:?}");
+}
+
+#[rstest]
+#[case(&["--help"], &["serve", "demo", "simulate", "check-config", "token"])]
+#[case(&["serve", "--help"], &["--config", "--bind", "--database-url", "REPLICATE_API_TOKEN"])]
+#[case(&["demo", "--help"], &["--bind", "simulated"])]
+#[case(&["simulate", "--help"], &["--bind", "--token", "--speed", "--empty"])]
+#[case(&["check-config", "--help"], &["--config", "what is wrong"])]
+#[case(&["token", "--help"], &["API key"])]
+fn every_command_explains_itself(#[case] arguments: &[&str], #[case] words: &[&str]) {
+    let output = Home::new().run(arguments);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in {said}");
+    }
+}
+
+#[test]
+fn a_good_configuration_is_shown_with_the_source_of_each_value_and_without_secrets() {
+    let home = Home::new();
+    let file = home.file("my.yaml", "server: {bind: \"127.0.0.1:9000\"}\n");
+    let output = home
+        .command(&["check-config", "--config", file.to_str().expect("a path")])
+        .env("REPLICATE_API_TOKEN", SECRET)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(said.contains("127.0.0.1:9000") && said.contains("my.yaml"), "{said}");
+    assert!(said.contains("REPLICATE_API_TOKEN"), "{said}");
+    assert!(!format!("{output:?}").contains(SECRET), "{output:?}");
+}
+
+#[rstest]
+#[case::unknown_key("server: {bnid: x}", &["bad.yaml", "server.bnid", "server.bind"])]
+#[case::bad_value("progress: {ttl_seconds: 0}", &["bad.yaml", "progress.ttl_seconds", "from 1 to 3600"])]
+#[case::wrong_type("events: {heartbeat_seconds: often}", &["bad.yaml", "events.heartbeat_seconds", "whole number"])]
+#[case::not_yaml("server: [", &["bad.yaml"])]
+#[case::exposed("server: {bind: \"0.0.0.0:0\"}", &["bad.yaml", "server.bind", "API key"])]
+fn a_bad_file_is_refused_by_both_commands_with_file_key_and_what_is_allowed(
+    #[case] text: &str,
+    #[case] words: &[&str],
+    #[values("check-config", "serve")] command: &str,
+) {
+    let home = Home::new();
+    let file = home.file("bad.yaml", text);
+    refused_in_one_line(&home.run(&[command, "--config", file.to_str().expect("a path")]), words);
+}
+
+#[rstest]
+#[case("SIMPLETUNER_JOB_POLL_INTERVAL", "0", "from 1 to 86400")]
+#[case("JOBSYNCD__SERVER__BNID", "x", "did you mean `server.bind`?")]
+#[case("JOBSYNCD_CONFIG", "/no/such/file.yaml", "cannot be read")]
+fn a_bad_variable_is_refused_by_its_name(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[case] allowed: &str,
+) {
+    let output = Home::new().command(&["serve"]).env(name, value).output().expect("it runs");
+    let named = if name == "JOBSYNCD_CONFIG" { value } else { name };
+    refused_in_one_line(&output, &[named, allowed]);
+}
+
+#[test]
+fn it_says_where_it_listens_and_whether_it_polls() {
+    let home = Home::new();
+    let mut daemon = Process::start(home.serve());
+    let url = daemon.url();
+    assert!(!url.ends_with(":0"), "{url}");
+    assert_eq!(http("GET", &format!("{url}/health/live"), "").0, 200);
+    let said = daemon.stop();
+    let polling: Vec<_> = said.lines().filter(|line| line.contains("job status polling")).collect();
+    assert_eq!(polling.len(), 1, "{said}");
+    assert!(polling[0].contains("enabled") && polling[0].contains("30 s"), "{said}");
+}
+
+#[test]
+fn without_a_token_it_starts_and_says_so() {
+    let home = Home::new();
+    let mut daemon = Process::start(home.serve());
+    daemon.line("REPLICATE_API_TOKEN");
+    let url = daemon.url();
+    let (status, answer) =
+        http("GET", &format!("{url}/api/cloud/providers/replicate/validate"), "");
+    assert!(status == 200 && answer.contains("\"valid\":false"), "{answer}");
+    assert!(answer.contains("REPLICATE_API_TOKEN"), "{answer}");
+    daemon.stop();
+}
+
+#[test]
+fn a_busy_port_is_refused_and_nothing_is_made() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let home = Home::new();
+    let url = format!("sqlite://{}", home.path("jobs.db").display());
+    let output = home.run(&["serve", "--bind", &address, "--database-url", &url]);
+    refused(&output, &[&address, "in use"]);
+    assert!(!home.path("jobs.db").exists());
+    refused(&home.run(&["demo", "--bind", &address]), &[&address, "in use"]);
+    refused(&home.run(&["simulate", "--bind", &address]), &[&address, "in use"]);
+    assert_eq!(demo_folders(&home), 0);
+}
+
+#[test]
+fn a_damaged_database_is_refused_and_left_as_it_is() {
+    let home = Home::new();
+    let garbage = b"this is no database, but it may be all that is left of one".repeat(100);
+    let file = home.file("jobs.db", &garbage);
+    let output = home.serve().output().expect("it runs");
+    refused(&output, &["jobs.db", "damaged"]);
+    assert_eq!(std::fs::read(file).expect("still there"), garbage);
+}
+
+#[test]
+fn a_database_that_another_program_has_locked_is_refused() {
+    let home = Home::new();
+    let path = home.path("jobs.db");
+    let mut other = SqliteConnection::establish(&path.to_string_lossy()).expect("a database");
+    other.batch_execute("CREATE TABLE theirs (x); BEGIN EXCLUSIVE").expect("a lock");
+    let output = home.serve().output().expect("it runs");
+    refused(&output, &["jobs.db", "locked by another process"]);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_database_is_refused_and_the_first_goes_on() {
+    let home = Home::new();
+    let mut first = Process::start(home.serve());
+    let url = first.url();
+    refused(&home.serve().output().expect("it runs"), &["jobs.db", "another jobsyncd"]);
+    assert_eq!(http("GET", &format!("{url}/health/ready"), "").0, 200);
+    first.stop();
+    let mut next = Process::start(home.serve());
+    next.url();
+    next.stop();
+}
+
+#[rstest]
+#[case::not_a_folder("file/jobs.db", "file")]
+#[case::unwritable("/proc/jobsyncd/jobs.db", "/proc/jobsyncd")]
+#[case::a_folder_itself("folder", "folder")]
+fn a_database_that_cannot_be_made_is_refused_by_its_path(#[case] path: &str, #[case] named: &str) {
+    let home = Home::new();
+    home.file("file", "");
+    std::fs::create_dir(home.path("folder")).expect("a folder");
+    let url = format!("sqlite://{}", home.folder.path().join(path).display());
+    let output = home.run(&["serve", "--bind", "127.0.0.1:0", "--database-url", &url]);
+    refused(&output, &[named]);
+}
+
+#[test]
+fn an_unreachable_postgres_is_refused_without_showing_the_password() {
+    let home = Home::new();
+    let url = format!("postgres://me:{SECRET}@127.0.0.1:1/jobs");
+    let output = home.run(&["serve", "--bind", "127.0.0.1:0", "--database-url", &url]);
+    refused(&output, &["postgres://", "no connection"]);
+}
+
+#[test]
+fn an_address_that_others_can_reach_takes_an_api_key() {
+    let home = Home::new();
+    let serve = |key: Option<&str>| {
+        let url = format!("sqlite://{}", home.path("jobs.db").display());
+        let mut command = home.command(&["serve", "--bind", "0.0.0.0:0", "--database-url", &url]);
+        command.envs(key.map(|key| ("JOBSYNCD__SERVER__API_KEY", key)));
+        command
+    };
+    refused(&serve(None).output().expect("it runs"), &["0.0.0.0:0", "API key"]);
+    refused(&home.run(&["demo", "--bind", "0.0.0.0:0"]), &["0.0.0.0:0", "API key"]);
+
+    let made = home.run(&["token"]);
+    let key = String::from_utf8(made.stdout).expect("text").trim().to_owned();
+    assert!(key.len() >= 32 && key != String::from_utf8_lossy(&home.run(&["token"]).stdout).trim());
+    let mut daemon = Process::start(serve(Some(&key)));
+    let url = daemon.url().replace("0.0.0.0", "127.0.0.1");
+    let list = format!("{url}/api/cloud/jobs");
+    assert_eq!(http("GET", &list, "").0, 401);
+    assert_eq!(http("GET", &list, "X-API-Key: wrong\r\n").0, 401);
+    assert_eq!(http("GET", &list, &format!("X-API-Key: {key}\r\n")).0, 200);
+    assert_eq!(http("GET", &list, &format!("Authorization: Bearer {key}\r\n")).0, 200);
+    assert!(!daemon.stop().contains(&key));
+}
+
+#[test]
+fn secrets_are_read_from_the_credentials_that_systemd_hands_over() {
+    let home = Home::new();
+    home.file("credentials/replicate-api-token", format!("{SECRET}\n"));
+    home.file("credentials/jobsyncd-api-key", "a-key-of-systemd-0123\n");
+    let mut command = home.serve();
+    command.env("CREDENTIALS_DIRECTORY", home.path("credentials"));
+    // Nobody is asked: the address leads nowhere.
+    command.env("JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", "http://127.0.0.1:1/v1");
+    let mut daemon = Process::start(command);
+    let url = format!("{}/api/cloud/providers", daemon.url());
+    assert_eq!(http("GET", &url, "").0, 401);
+    let (status, answer) = http("GET", &url, "X-API-Key: a-key-of-systemd-0123\r\n");
+    assert!(status == 200 && answer.contains("\"configured\":true"), "{answer}");
+    let said = daemon.stop();
+    assert!(!said.contains(SECRET) && !said.contains("a-key-of-systemd"), "{said}");
+}
+
+#[test]
+fn it_ends_soon_also_while_a_provider_is_silent_and_a_stream_is_open() {
+    // Takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let home = Home::new();
+    let mut command = home.serve();
+    let base_url = format!("http://{}/v1", silent.local_addr().expect("an address"));
+    command.env("JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", base_url);
+    command.env("REPLICATE_API_TOKEN", SECRET);
+    let mut daemon = Process::start(command);
+    let url = daemon.url();
+    let address = url.trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(&address).expect("a connection");
+    write!(stream, "GET /api/events HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("a request");
+    let mut sync = TcpStream::connect(&address).expect("a connection");
+    write!(
+        sync,
+        "POST /api/cloud/jobs/sync HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n"
+    )
+    .expect("a request");
+    // The provider is being asked once its connection is there.
+    let asked = silent.accept().expect("a call");
+
+    let said = daemon.stop();
+
+    assert!(said.contains("SIGTERM") && said.contains("stopped"), "{said}");
+    assert!(!said.contains(SECRET), "{said}");
+    drop((asked, stream, sync));
+}
+
+/// The folders of demos that are left.
+fn demo_folders(home: &Home) -> usize {
+    let entries = std::fs::read_dir(home.folder.path()).expect("a folder");
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("jobsyncd-demo-")).count()
+}
+
+/// The method and the URL of a printed curl line.
+fn curl_line(line: &str) -> (&str, &str) {
+    let command = line.split(" #").next().expect("a command");
+    let method = if command.contains("-X POST") { "POST" } else { "GET" };
+    let url = &command[command.find("http://").expect("a URL")..];
+    (method, url.trim_end().trim_end_matches('\''))
+}
+
+#[test]
+fn the_demo_prints_lines_that_work_and_leaves_nothing_behind() {
+    let home = Home::new();
+    let mut demo = Process::start(home.command(&["demo", "--bind", "127.0.0.1:0"]));
+    demo.line("Ctrl-C");
+    assert_eq!(demo_folders(&home), 1);
+    let lines: Vec<_> =
+        demo.said.iter().filter(|line| line.trim().starts_with("curl ")).cloned().collect();
+    assert_eq!(lines.len(), 3, "{:#?}", demo.said);
+    for line in &lines {
+        let (method, url) = curl_line(line);
+        let (status, answer) = http(method, url, "");
+        assert_eq!(status, 200, "{line}: {answer}");
+        if method == "POST" {
+            assert!(
+                answer.contains("new jobs from Replicate") && !answer.contains("\"synced\":0"),
+                "{answer}"
+            );
+        }
+    }
+    demo.stop();
+    assert_eq!(demo_folders(&home), 0);
+    assert_eq!(std::fs::read_dir(home.folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn the_simulator_prints_how_to_track_it_and_that_works() {
+    let home = Home::new();
+    let arguments = ["simulate", "--bind", "127.0.0.1:0", "--token", "r8_mine"];
+    let mut simulator = Process::start(home.command(&arguments));
+    simulator.line("Ctrl-C");
+    let printed = simulator.said.join("\n").replace("\\\n", " ");
+    let value = |name: &str| {
+        let word = printed.split_whitespace().find_map(|word| word.strip_prefix(name));
+        word.unwrap_or_else(|| panic!("no {name} in {printed}")).to_owned()
+    };
+    let mut command = home.serve();
+    for name in ["JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", "REPLICATE_API_TOKEN"] {
+        command.env(name, value(&format!("{name}=")));
+    }
+    let mut daemon = Process::start(command);
+    let url = daemon.url();
+    let (status, answer) = http("POST", &format!("{url}/api/cloud/jobs/sync"), "");
+    assert!(status == 200 && !answer.contains("\"synced\":0"), "{answer}");
+    daemon.stop();
+    simulator.stop();
+}
+
+#[test]
+fn an_empty_simulator_has_no_job() {
+    let home = Home::new();
+    let mut simulator =
+        Process::start(home.command(&["simulate", "--bind", "127.0.0.1:0", "--empty"]));
+    simulator.line("Ctrl-C");
+    let line = simulator.line("a simulated Replicate is at ");
+    let base = &line[line.find("http://").expect("a URL")..];
+    let token = simulator.line("REPLICATE_API_TOKEN=");
+    let token = token.trim().trim_start_matches("REPLICATE_API_TOKEN=").split(' ').next();
+    let header = format!("Authorization: Bearer {}\r\n", token.expect("a token"));
+    let (status, answer) = http("GET", &format!("{base}/predictions"), &header);
+    assert!(status == 200 && answer.contains("\"results\":[]"), "{answer}");
+    simulator.stop();
+}
+
+#[test]
+fn the_default_database_goes_under_the_users_state_folder() {
+    let home = Home::new();
+    if Path::new("/var/lib/jobsyncd").exists() {
+        // A system-wide daemon is installed here, and its place comes first.
+        return;
+    }
+    let mut daemon = Process::start(home.command(&["serve", "--bind", "127.0.0.1:0"]));
+    daemon.url();
+    assert!(home.path(".local/state/jobsyncd/jobs.db").exists(), "{:#?}", daemon.said);
+    daemon.stop();
+}
