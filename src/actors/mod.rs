@@ -11,3 +11,4 @@ pub mod poller;
 pub mod provider_client;
 pub mod syncer;
 pub mod webhook_ingestor;
+mod webhook_key;

@@ -5,37 +5,33 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::prelude::*;
 use actix_web::web::Bytes;
 use ipnet::IpNet;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::job_store::RecordReports;
 use super::provider_client::FetchWebhookSecret;
+use super::webhook_key::WebhookKey;
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::observations::{Effect, Outcome, Report};
 use crate::domain::job::JobId;
 use crate::domain::model_filter::ModelFilter;
-use crate::domain::signature::{SignatureError, SignatureHeaders, SigningKey, verify};
+use crate::domain::signature::{
+    SignatureError, SignatureHeaders, SigningKey, require_recent, verify,
+};
 use crate::domain::timestamp::now;
 use crate::provider::ProviderError;
 use crate::provider::log_readers::LogReaders;
 use crate::provider::webhook_body::{self, BodyError, WebhookBody};
 
 /// How many deliveries share a commit at most.
-const BATCH_MAX: usize = 512;
+pub(super) const BATCH_MAX: usize = 512;
 /// Bodies above this are read on a thread of their own, so that small ones need not wait.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
-/// How long a secret that was fetched from the provider is used before it is fetched again.
-const SECRET_KEPT: Duration = Duration::from_secs(3_600);
-/// How soon after a fetch a signature that does not match leads to another: the provider may have
-/// a new secret, but a forger must not make us ask without end.
-const SECRET_REFETCHED_AFTER: Duration = Duration::from_secs(60);
 
 /// A webhook as it came.
 #[derive(Debug, Message)]
@@ -129,7 +125,7 @@ pub struct IngestorOptions {
 /// The actor. See the top of this file.
 pub struct WebhookIngestor {
     options: Arc<IngestorOptions>,
-    key: Option<FetchedKey>,
+    key: Arc<WebhookKey>,
     gathering: Vec<Gathered>,
     is_committing: bool,
     /// Told when the last delivery is committed; Some once the daemon is stopping.
@@ -142,18 +138,13 @@ struct Gathered {
     receipt: oneshot::Sender<Result<Receipt, IngestError>>,
 }
 
-#[derive(Clone)]
-struct FetchedKey {
-    key: SigningKey,
-    fetched_at: Instant,
-}
-
 impl WebhookIngestor {
     /// An ingestor, not yet started.
     pub fn new(options: IngestorOptions) -> Self {
+        let key = WebhookKey::new(options.secret.clone(), options.secrets.clone());
         Self {
             options: Arc::new(options),
-            key: None,
+            key: Arc::new(key),
             gathering: Vec::new(),
             is_committing: false,
             finished: None,
@@ -238,70 +229,32 @@ impl From<Outcome> for Receipt {
     }
 }
 
-/// The key to check signatures with, if any are to be checked.
-async fn key_for(
-    options: &IngestorOptions,
-    known: Option<FetchedKey>,
-    delivery: &IngestDelivery,
-) -> Result<Option<FetchedKey>, IngestError> {
-    let is_signed = delivery.signature.is_some();
-    if !is_signed {
-        // Without a signature there is nothing to check, and it is refused where one is needed.
-        return if options.requires_signature {
-            Err(SignatureError::Missing.into())
-        } else {
-            Ok(None)
-        };
-    }
-    match known {
-        Some(known) if known.fetched_at.elapsed() < SECRET_KEPT => Ok(Some(known)),
-        _ => fetch_key(options).await.map(Some),
-    }
-}
-
-async fn fetch_key(options: &IngestorOptions) -> Result<FetchedKey, IngestError> {
-    let secret = match &options.secret {
-        Some(secret) => secret.clone(),
-        None => match options.secrets.send(FetchWebhookSecret).await {
-            Ok(Ok(secret)) => secret,
-            Ok(Err(error @ ProviderError::NoToken { .. })) => {
-                return Err(IngestError::NoSecret(error));
-            }
-            Ok(Err(error)) => return Err(IngestError::SecretUnavailable(error)),
-            Err(_) => return Err(IngestError::Stopping),
-        },
-    };
-    let key = SigningKey::from_secret(secret.expose_secret()).map_err(|error| {
-        IngestError::SecretUnavailable(ProviderError::Garbled(error.to_string()))
-    })?;
-    Ok(FetchedKey { key, fetched_at: Instant::now() })
-}
-
-fn check(delivery: &IngestDelivery, key: &SigningKey) -> Result<(), SignatureError> {
-    let headers = SignatureHeaders {
+fn headers(delivery: &IngestDelivery) -> SignatureHeaders<'_> {
+    SignatureHeaders {
         id: delivery.id.as_deref(),
         timestamp: delivery.timestamp.as_deref(),
         signature: delivery.signature.as_deref(),
-    };
-    verify(key, headers, &delivery.body, now())
+    }
 }
 
 /// Checks the signature. Where it does not match, the provider may have changed its secret.
 async fn believe(
     options: &IngestorOptions,
-    known: Option<FetchedKey>,
+    key: &WebhookKey,
     delivery: &IngestDelivery,
-) -> Result<Option<FetchedKey>, IngestError> {
-    let Some(key) = key_for(options, known, delivery).await? else { return Ok(None) };
-    match check(delivery, &key.key) {
-        Err(SignatureError::Mismatch)
-            if options.secret.is_none() && key.fetched_at.elapsed() >= SECRET_REFETCHED_AFTER =>
-        {
-            let fresh = fetch_key(options).await?;
-            check(delivery, &fresh.key)?;
-            Ok(Some(fresh))
+) -> Result<(), IngestError> {
+    if delivery.signature.is_none() && !options.requires_signature {
+        return Ok(());
+    }
+    // Before a key is fetched: what cannot be right needs none.
+    require_recent(headers(delivery), now())?;
+    let check = |key: &SigningKey| verify(key, headers(delivery), &delivery.body, now());
+    match check(&key.current().await?) {
+        Err(SignatureError::Mismatch) => {
+            let fresh = key.fresh().await.ok_or(SignatureError::Mismatch)?;
+            Ok(check(&fresh)?)
         }
-        checked => checked.map(|()| Some(key)).map_err(IngestError::from),
+        checked => Ok(checked?),
     }
 }
 
@@ -357,16 +310,13 @@ impl Handler<IngestDelivery> for WebhookIngestor {
         if let Some(error) = refusal {
             return Box::pin(actix::fut::ready(Err(error)));
         }
-        let known = self.key.clone();
+        let key = self.key.clone();
         let understood = async move {
-            let key = believe(&options, known, &delivery).await?;
-            let report = understand(options, delivery).await?;
-            Ok::<_, IngestError>((key, report))
+            believe(&options, &key, &delivery).await?;
+            understand(options, delivery).await
         };
         let gathered = understood.into_actor(self).map(|understood, this, context| {
-            let (key, report) = understood?;
-            this.key = key.or(this.key.take());
-            Ok::<_, IngestError>(this.gather(report, context))
+            Ok::<_, IngestError>(this.gather(understood?, context))
         });
         Box::pin(gathered.then(|gathered, this, _| {
             async move { gathered?.await.unwrap_or(Err(IngestError::Stopping)) }.into_actor(this)

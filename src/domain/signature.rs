@@ -89,6 +89,27 @@ pub enum SignatureError {
     Mismatch,
 }
 
+/// What can be said without a key: answers id, timestamp and signatures where all are there and the
+/// timestamp is near enough to `now`.
+///
+/// # Errors
+/// Why not.
+pub fn require_recent(
+    headers: SignatureHeaders<'_>,
+    now: Timestamp,
+) -> Result<[&str; 3], SignatureError> {
+    let (Some(id), Some(timestamp), Some(signatures)) =
+        (headers.id, headers.timestamp, headers.signature)
+    else {
+        return Err(SignatureError::Missing);
+    };
+    let sent_at: i64 = timestamp.parse().map_err(|_| SignatureError::MalformedTimestamp)?;
+    if sent_at.abs_diff(now.timestamp()) > TOLERANCE_SECONDS.unsigned_abs() {
+        return Err(SignatureError::OutsideTolerance);
+    }
+    Ok([id, timestamp, signatures])
+}
+
 /// Whether `body` was signed with `key` for these `headers`, near enough to `now`.
 ///
 /// # Errors
@@ -99,15 +120,7 @@ pub fn verify(
     body: &[u8],
     now: Timestamp,
 ) -> Result<(), SignatureError> {
-    let (Some(id), Some(timestamp), Some(signatures)) =
-        (headers.id, headers.timestamp, headers.signature)
-    else {
-        return Err(SignatureError::Missing);
-    };
-    let sent_at: i64 = timestamp.parse().map_err(|_| SignatureError::MalformedTimestamp)?;
-    if sent_at.abs_diff(now.timestamp()) > TOLERANCE_SECONDS.unsigned_abs() {
-        return Err(SignatureError::OutsideTolerance);
-    }
+    let [id, timestamp, signatures] = require_recent(headers, now)?;
     let mac = key.mac(id, timestamp, body);
     signatures
         .split(' ')
