@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use secrecy::SecretString;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -168,6 +169,7 @@ struct WirePage {
 #[derive(Debug, Deserialize)]
 pub struct Prediction {
     /// The provider's identifier.
+    #[serde(deserialize_with = "plausible_id")]
     pub id: String,
     /// The provider's word for the state.
     #[serde(default, deserialize_with = "lenient")]
@@ -204,6 +206,20 @@ struct Metrics {
 struct Urls {
     #[serde(default, deserialize_with = "lenient")]
     web: Option<String>,
+}
+
+/// The longest identifier that is taken, in bytes; the provider's own have 26.
+const ID_BYTES_MAX: usize = 200;
+
+/// Whether a text can be the identifier of a job. What cannot would not fit into an index, or into
+/// a line of a log.
+pub(super) fn is_plausible_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control)
+}
+
+fn plausible_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if is_plausible_id(&id) { Ok(id) } else { Err(D::Error::custom("this is no id of a job")) }
 }
 
 /// Takes what fits the type, and nothing where it does not.

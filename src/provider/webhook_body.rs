@@ -1,6 +1,8 @@
 //! What a webhook's body says: the provider's own object, or an event of the trainer inside the
 //! job (`api.md`, "Webhooks").
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::log_readers::LogReaders;
@@ -41,17 +43,37 @@ pub fn read(
 ) -> Result<WebhookBody, BodyError> {
     // Some senders put a byte order mark before the text.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    if let Ok(prediction) = serde_json::from_slice::<Prediction>(body) {
-        let snapshot = prediction.into_snapshot(Source::Webhook, now, readers);
-        if !snapshot.observation.provider_job_id.is_empty() {
-            return Ok(WebhookBody::Provider(Box::new(snapshot.observation)));
-        }
+    let not_json = |error: serde_json::Error| BodyError::NotJson(error.to_string());
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        // A list could be read as the fields of an object, and has no names for them.
+        serde_json::from_slice::<IgnoredAny>(body).map_err(not_json)?;
+        return Err(BodyError::NoId);
     }
-    let body: Value =
-        serde_json::from_slice(body).map_err(|error| BodyError::NotJson(error.to_string()))?;
+    let names: JobNames = serde_json::from_slice(body).map_err(not_json)?;
+    if !names.are_there()
+        && let Ok(prediction) = serde_json::from_slice::<Prediction>(body)
+    {
+        let snapshot = prediction.into_snapshot(Source::Webhook, now, readers);
+        return Ok(WebhookBody::Provider(Box::new(snapshot.observation)));
+    }
+    let body: Value = serde_json::from_slice(body).map_err(not_json)?;
     trainer_event(provider, &body, now)
         .map(|observation| WebhookBody::Trainer(Box::new(observation)))
         .ok_or(BodyError::NoId)
+}
+
+/// What tells the trainer's event from the provider's object. An event may have an `id`, too: its
+/// own, which is no job's.
+#[derive(Deserialize)]
+struct JobNames {
+    job_id: Option<IgnoredAny>,
+    prediction_id: Option<IgnoredAny>,
+}
+
+impl JobNames {
+    fn are_there(&self) -> bool {
+        self.job_id.is_some() || self.prediction_id.is_some()
+    }
 }
 
 fn trainer_event(provider: &str, body: &Value, now: Timestamp) -> Option<Observation> {
@@ -59,7 +81,7 @@ fn trainer_event(provider: &str, body: &Value, now: Timestamp) -> Option<Observa
         let mut found = keys.iter().filter_map(|key| body.get(*key)?.as_str());
         found.find(|text| !text.is_empty())
     };
-    let job_id = text(&["job_id", "prediction_id"])?;
+    let job_id = text(&["job_id", "prediction_id"]).filter(|id| replicate::is_plausible_id(id))?;
     let status =
         trainer_status(text(&["event_type", "type"]).unwrap_or_default(), text(&["status"]));
     let error = text(&["error", "message"]).filter(|_| status == Some(JobStatus::Failed));
