@@ -16,15 +16,19 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::job_reader::{GetLogBounds, ListEvents, Read};
+use super::webhook_ingestor::BATCH_MAX;
 use crate::config;
 use crate::db::events::LogBounds;
 use crate::domain::event::{LoggedEvent, Notice, Seq};
 use crate::domain::timestamp::now;
 
-/// How many events wait for one subscriber before it is cut off.
-const BUFFERED_EVENTS: usize = 256;
+/// How many events wait for one subscriber before it is cut off. One commit is handed out in one
+/// turn, before any subscriber can take from its buffer: this must be more than the events and the
+/// progress of the largest batch of webhooks together, or else one commit would cut off everybody.
+const BUFFERED_EVENTS: usize = 2_048;
+const _: () = assert!(BUFFERED_EVENTS >= 3 * BATCH_MAX);
 /// How many of the newest events are kept in memory for those who were away for a moment.
-const REMEMBERED_EVENTS: usize = 256;
+const REMEMBERED_EVENTS: usize = 1_024;
 /// How many events are read from the log at a time for those who were away for longer.
 const REPLAYED_AT_ONCE: i64 = 200;
 
@@ -271,7 +275,14 @@ async fn replay(
         };
         let page = Read(ListEvents { after: position, limit: REPLAYED_AT_ONCE });
         let Ok(Ok(events)) = reader.send(page).await else { return };
+        if events.is_empty() {
+            // What was missed has been pruned meanwhile: it comes back, and starts anew.
+            return;
+        }
         for event in events {
+            if event.seq != position + 1 {
+                return;
+            }
             position = event.seq;
             if subscriber.sender.send(as_sse(&event)).await.is_err() {
                 return;
