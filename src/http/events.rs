@@ -22,9 +22,11 @@ pub(super) async fn subscribe(
     request: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<impl Responder, ApiError> {
-    let header = request.headers().get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    // What is no text is an id all the same: one that was never ours.
+    let header = request.headers().get(LAST_EVENT_ID);
+    let header = header.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let parameters = Query::of(&request);
-    let last_event_id = header.or_else(|| parameters.text("last_event_id")).map(str::to_owned);
+    let last_event_id = header.or_else(|| parameters.text("last_event_id").map(str::to_owned));
     let address = client_address(&request, &gateway.config.server.trusted_proxies);
     let subscribe = Subscribe { address, last_event_id };
     let events = gateway.asker.ask(&gateway.broadcaster, subscribe).await?;
