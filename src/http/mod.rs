@@ -22,7 +22,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{ConnectionType, Version};
+use actix_web::middleware::{Compress, DefaultHeaders, Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{Resource, Route};
 
@@ -192,6 +195,22 @@ async fn no_route() -> Result<&'static str, ApiError> {
     Err(ApiError::NoRoute)
 }
 
+/// Leaves an HTTP/1.0 client, for example a proxy with its defaults, a stream as it can read it: in
+/// one piece that ends with the connection. It knows no chunks.
+async fn spare_old_clients(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let knows_chunks = request.version() != Version::HTTP_10;
+    let mut answer = next.call(request).await?;
+    if !knows_chunks && answer.response().body().size() == BodySize::Stream {
+        let head = answer.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
+    Ok(answer)
+}
+
 /// Serves `gateway` on `listener`. The server runs on threads of its own once it is awaited.
 ///
 /// # Errors
@@ -213,12 +232,16 @@ pub fn serve(
                     .add(("cache-control", "no-store"))
                     .add(("x-content-type-options", "nosniff")),
             )
+            .wrap(from_fn(spare_old_clients))
             .configure(routes)
             .default_service(web::to(no_route))
     });
     Ok(server
         .workers(workers)
         .disable_signals()
+        // A client that closes has gone, and its stream makes room for another. Else that would
+        // only be noticed by a write: after one or two heartbeats.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(stop_within.as_secs())
         .listen(listener)?
         .run())
