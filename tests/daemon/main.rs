@@ -5,9 +5,11 @@ mod support;
 
 mod access;
 mod errors;
+mod events;
 mod jobs;
 mod polling;
 mod progress;
 mod providers;
 mod sync;
 mod sync_active;
+mod webhooks;

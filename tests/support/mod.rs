@@ -10,4 +10,6 @@ pub mod cog;
 pub mod daemon;
 pub mod leash;
 pub mod postgres;
+pub mod reports;
 pub mod stream;
+pub mod webhook;

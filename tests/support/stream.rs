@@ -40,14 +40,19 @@ impl EventStream {
 
     /// Opens any stream of the daemon at `url`.
     pub async fn open_path(url: &str, path: &str, last_event_id: Option<&str>) -> Self {
-        let address = url.strip_prefix("http://").expect("a plain URL");
-        let mut socket = TcpStream::connect(address).await.expect("a connection");
         let id = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+        let address = url.strip_prefix("http://").expect("a plain URL");
+        let socket = TcpStream::connect(address).await.expect("a connection");
+        Self::ask(socket, address, path, id.as_bytes()).await
+    }
+
+    /// Asks for a stream over `socket`, with these header lines besides the usual ones.
+    pub async fn ask(mut socket: TcpStream, host: &str, path: &str, headers: &[u8]) -> Self {
         // HTTP/1.0, so that the body is not cut into chunks.
-        let request = format!(
-            "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/event-stream\r\n{id}\r\n"
-        );
-        socket.write_all(request.as_bytes()).await.expect("a request");
+        let request =
+            format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: text/event-stream\r\n");
+        let request = [request.as_bytes(), headers, b"\r\n"].concat();
+        socket.write_all(&request).await.expect("a request");
         let mut stream = Self { lines: BufReader::new(socket), head: Vec::new(), last_id: None };
         loop {
             match stream.line().await {
@@ -62,6 +67,13 @@ impl EventStream {
     pub fn status(&self) -> u16 {
         let line = self.head.first().expect("a status line");
         line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// The value of a header of the answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let fields = self.head.iter().skip(1).filter_map(|line| line.split_once(':'));
+        let mut values = fields.filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        values.next().map(|(_, value)| value.trim())
     }
 
     /// The next event; fails the test where none comes soon.
