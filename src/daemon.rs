@@ -98,7 +98,8 @@ pub struct BackgroundTasks {
     arbiters: Vec<Arbiter>,
     pruning: JoinHandle<()>,
     is_running: bool,
-    _claim: Claim,
+    /// Until the store is closed.
+    claim: Option<Claim>,
 }
 
 /// The running daemon: the background tasks and the HTTP server before them.
@@ -188,7 +189,7 @@ impl BackgroundTasks {
             version,
             config,
         };
-        Ok(Self { doors, arbiters, pruning, is_running: true, _claim: database.claim })
+        Ok(Self { doors, arbiters, pruning, is_running: true, claim: Some(database.claim) })
     }
 
     /// Whether the tasks run.
@@ -222,6 +223,7 @@ impl BackgroundTasks {
             let _ = door.ingestor.send(FinishIngesting).await;
         }
         let _ = self.doors.store.send(CloseStore).await;
+        self.claim = None;
         for arbiter in self.arbiters.drain(..) {
             arbiter.stop();
         }
