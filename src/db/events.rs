@@ -21,7 +21,7 @@ pub struct EventAppender {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = events)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
 struct NewEvent<'a> {
     seq: Seq,
     at: i64,

@@ -8,7 +8,7 @@ use diesel::sql_types::{Nullable, Text};
 use super::connection::Connection;
 use super::error::StoreError;
 use super::on_each_backend;
-use super::row::JobRow;
+use super::row::{JobRow, UpdateJob};
 use super::schema::jobs;
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
@@ -72,7 +72,7 @@ pub fn insert(connection: &mut Connection, job: &Job) -> Result<(), StoreError> 
 /// Where the database fails.
 pub fn update(connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
     let row = JobRow::from(job);
-    on_each_backend!(connection, |c| diesel::update(&row).set(&row).execute(c))?;
+    on_each_backend!(connection, |c| UpdateJob::new(&row).execute(c))?;
     Ok(())
 }
 
