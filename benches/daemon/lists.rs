@@ -1,7 +1,8 @@
 //! The list of jobs against a static answer of the same size from the same kind of server.
 //!
 //! A ratio says what the daemon itself costs: the machine, the sockets and the HTTP server are the
-//! same on both sides. The static server has none of the daemon's middleware.
+//! same on both sides. The static server has none of the daemon's middleware. Each has a single
+//! worker: with more of them the one client would be what limits both, and the ratio would be 1.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::webhook::{self, SECRET_SETTING, Tells};
 
 const CONNECTIONS: usize = 32;
 const LIST: &str = "/api/cloud/jobs?limit=50";
+/// How a daemon is told to have one worker.
+const ONE_WORKER: (&str, &str) = ("JOBSYNCD__SERVER__WORKERS", "1");
 /// How often a job changes where the list is read while jobs change.
 const CHANGES_A_SECOND: u32 = 10;
 
@@ -28,7 +31,7 @@ const CHANGES_A_SECOND: u32 = 10;
 pub(crate) fn measure(effort: Effort) -> Vec<Figure> {
     let mut figures = vec![at_rest(1_000, effort)];
     let database = Database::with_jobs(100_000);
-    let stand = Stand::start(&database, &[SECRET_SETTING]);
+    let stand = Stand::start(&database, &[SECRET_SETTING, ONE_WORKER]);
     figures.push(against_static(
         &stand,
         "list of 50 of 100,000 jobs, share of a static answer's rate".to_owned(),
@@ -49,7 +52,7 @@ pub(crate) fn measure(effort: Effort) -> Vec<Figure> {
 
 fn at_rest(jobs: i64, effort: Effort) -> Figure {
     let database = Database::with_jobs(jobs);
-    let stand = Stand::start(&database, &[]);
+    let stand = Stand::start(&database, &[ONE_WORKER]);
     let what = "list of 50 of 1,000 jobs, share of a static answer's rate".to_owned();
     let figure = against_static(&stand, what, Goal::AtLeast(0.4), effort);
     stand.stop();
@@ -106,8 +109,11 @@ impl StaticServer {
                         }),
                     )
                 });
-                // As many workers as the daemon has by default: one for each core.
-                let server = server.disable_signals().bind(("127.0.0.1", 0)).expect("a free port");
+                let server = server
+                    .workers(1)
+                    .disable_signals()
+                    .bind(("127.0.0.1", 0))
+                    .expect("a free port");
                 let address = server.addrs()[0];
                 let server = server.run();
                 tell.send((address, server.handle())).expect("the address is waited for");
