@@ -1,4 +1,4 @@
-//! The tables, as Diesel sees them; `migrations/` makes them. A test compares the two.
+//! The tables, as Diesel sees them; `migrations/` makes them.
 
 diesel::table! {
     jobs (job_id) {

@@ -34,8 +34,9 @@ CREATE INDEX jobs_by_age ON jobs (created_at DESC, job_id);
 CREATE INDEX jobs_by_status ON jobs (status, created_at DESC);
 
 -- The log of everything that changed. The position of an event is its SSE id.
+-- INTEGER, of all the words for the same type, makes SQLite keep the rows themselves in this order.
 CREATE TABLE events (
-    seq BIGINT NOT NULL PRIMARY KEY,
+    seq INTEGER NOT NULL PRIMARY KEY,
     at BIGINT NOT NULL,
     kind TEXT NOT NULL,
     job_id TEXT,
@@ -56,7 +57,7 @@ INSERT INTO event_head (id, seq) VALUES (1, 0);
 CREATE TABLE webhook_deliveries (
     webhook_id TEXT NOT NULL PRIMARY KEY,
     received_at BIGINT NOT NULL
-);
+) WITHOUT ROWID;
 CREATE INDEX webhook_deliveries_by_age ON webhook_deliveries (received_at);
 
 -- The logs of finished jobs, which providers delete soon after the end.
