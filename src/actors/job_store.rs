@@ -255,7 +255,9 @@ impl Handler<CloseStore> for JobStore {
 
     fn handle(&mut self, _: CloseStore, _: &mut Self::Context) -> Self::Result {
         self.is_closed = true;
-        self.connection = None;
+        if let Some(mut connection) = self.connection.take() {
+            Claim::release_session(&mut connection);
+        }
         Ok(())
     }
 }

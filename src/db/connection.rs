@@ -215,6 +215,18 @@ impl Claim {
             .map_err(StoreError::from)?;
         claimed.then_some(()).ok_or(ClaimError::Taken)
     }
+
+    /// Gives up the claim of the session of `writer`, which is about to be closed. A server notices
+    /// a closed connection only a moment later, and until then the next daemon would be refused.
+    pub fn release_session(writer: &mut Connection) {
+        let Connection::Postgres(connection) = writer else { return };
+        let released =
+            diesel::select(pg_advisory_unlock(ADVISORY_LOCK)).get_result::<bool>(connection);
+        if let Err(error) = released {
+            // The session is lost, and its claim with it.
+            log::debug!("the database's claim cannot be released: {error}");
+        }
+    }
 }
 
 fn lock_path(database: &Path) -> PathBuf {
@@ -227,4 +239,6 @@ fn lock_path(database: &Path) -> PathBuf {
 extern "SQL" {
     /// PostgreSQL's `pg_try_advisory_lock(bigint)`.
     fn pg_try_advisory_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
+    /// PostgreSQL's `pg_advisory_unlock(bigint)`.
+    fn pg_advisory_unlock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Bool;
 }
