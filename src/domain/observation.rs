@@ -311,7 +311,7 @@ fn merge_progress(job: &mut Job, observation: &Observation) {
     let said = Some(reading.log_bytes);
     let is_newer = said > job.provenance.log_bytes
         || (said == job.provenance.log_bytes
-            && Some(as_text(&reading.progress)) > job.progress.as_ref().map(as_text));
+            && Some(in_order(&reading.progress)) > job.progress.as_ref().map(in_order));
     if is_newer {
         job.progress = Some(reading.progress.clone());
         job.provenance.log_bytes = said;
@@ -319,8 +319,9 @@ fn merge_progress(job: &mut Job, observation: &Observation) {
 }
 
 /// Any fixed order serves to choose between two readings of logs of the same length.
-fn as_text(progress: &Progress) -> String {
-    serde_json::to_string(progress).unwrap_or_default()
+fn in_order(progress: &Progress) -> (String, bool) {
+    // Not part of the JSON, but of the progress.
+    (serde_json::to_string(progress).unwrap_or_default(), progress.loss_is_finite)
 }
 
 /// The lesser of two values where there are two.
