@@ -191,7 +191,7 @@ async fn what_is_not_signed_well_is_refused_and_changes_nothing() {
         signer.headers("m1", b"{}"),
         // Some room for the time that the test itself takes.
         at(-310),
-        at(360),
+        at(600),
         with("webhook-id", "m2".to_owned()),
         with("webhook-timestamp", (now - 1_000_000).to_string()),
         with("webhook-timestamp", "now".to_owned()),
@@ -212,7 +212,7 @@ async fn what_is_not_signed_well_is_refused_and_changes_nothing() {
 
     let several = with("webhook-signature", format!("v1,AAAA v1a,AAAA {signature}"));
     deliver(&daemon, ROUTE, &several, body.clone()).await.ok();
-    for seconds in [-290, 290] {
+    for seconds in [-200, 290] {
         deliver(&daemon, ROUTE, &at(seconds), body.clone()).await.ok();
     }
     daemon.stop().await;
