@@ -6,6 +6,7 @@ mod support;
 mod access;
 mod errors;
 mod events;
+mod ingestor;
 mod jobs;
 mod polling;
 mod progress;
