@@ -34,7 +34,8 @@ async fn the_providers_say_whether_they_are_set_up_and_what_they_rent_out() {
     assert_eq!(h100["cost_per_second_usd"], 0.001525);
     daemon.stop().await;
 
-    let daemon = daemon_without_provider(&TestDatabase::new(Backend::Sqlite)).await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = daemon_without_provider(&database).await;
     let answer = daemon.get("/api/cloud/providers").await.ok();
     assert_eq!(answer["providers"][0]["configured"], false);
     daemon.stop().await;
@@ -351,7 +352,8 @@ async fn health_names_every_component_and_the_worst_one_decides() {
     }
     daemon.stop().await;
 
-    let daemon = daemon_without_provider(&TestDatabase::new(Backend::Sqlite)).await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = daemon_without_provider(&database).await;
     let health = daemon.get("/health").await.ok();
     assert_eq!(health["status"], "degraded");
     assert_eq!(health["components"][2]["message"], "no API token is configured");
