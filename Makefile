@@ -25,7 +25,8 @@ build: ## Build for development
 
 # The tests come last, so that their summary is the last that is printed.
 test: test-deps lint ## Install what the tests need, check everything, run all tests
-	cargo test --locked
+	cargo test --locked --doc
+	cargo test --locked --lib --bins --tests
 
 test-deps: ## Install what the tests need, and say what and why
 	scripts/test-deps

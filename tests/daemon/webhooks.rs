@@ -170,7 +170,9 @@ async fn what_is_not_signed_well_is_refused_and_changes_nothing() {
     let signer = Signer::default();
     let body = prediction("p1", "processing").to_string().into_bytes();
     let now = chrono::Utc::now().timestamp();
-    let good = || signer.headers("m1", &body);
+    // Signed once: a signature goes with the second in which it was made.
+    let signed = signer.headers("m1", &body);
+    let good = || signed.clone();
     let without = |name: &str| -> Headers {
         good().into_iter().filter(|(header, _)| *header != name).collect()
     };
