@@ -223,16 +223,6 @@ fn ranks(connection: &mut Connection) -> Result<HashMap<(String, String), usize>
     Ok(ranked.collect())
 }
 
-/// The number of jobs in each state.
-///
-/// # Errors
-/// Where the database fails.
-pub fn count_by_status(connection: &mut Connection) -> Result<Vec<(String, i64)>, StoreError> {
-    Ok(on_each_backend!(connection, |c| {
-        jobs::table.group_by(jobs::status).select((jobs::status, diesel::dsl::count_star())).load(c)
-    })?)
-}
-
 /// Whether the databases can hold no such text: one with a NUL. PostgreSQL takes it for an error,
 /// and SQLite's LIKE for the end of the pattern.
 fn is_no_text(text: &str) -> bool {
