@@ -38,9 +38,9 @@ impl EventAppender {
     pub fn lock(connection: &mut Connection, at: Timestamp) -> Result<Self, StoreError> {
         let last = match connection {
             // BEGIN IMMEDIATE has locked the whole file already.
-            Connection::Sqlite(c) => event_head::table.select(event_head::seq).first(c)?,
+            Connection::Sqlite(c) => event_head::table.select(event_head::seq).get_result(c)?,
             Connection::Postgres(c) => {
-                event_head::table.select(event_head::seq).for_update().first(c)?
+                event_head::table.select(event_head::seq).for_update().get_result(c)?
             }
         };
         Ok(Self { last, at, appended: Vec::new() })
@@ -103,10 +103,10 @@ pub struct LogBounds {
 pub fn bounds(connection: &mut Connection) -> Result<LogBounds, StoreError> {
     connection.read(|connection| {
         let newest = on_each_backend!(&mut *connection, |c| {
-            event_head::table.select(event_head::seq).first::<Seq>(c)
+            event_head::table.select(event_head::seq).get_result::<Seq>(c)
         })?;
         let oldest = on_each_backend!(connection, |c| {
-            events::table.select(diesel::dsl::min(events::seq)).first::<Option<Seq>>(c)
+            events::table.select(diesel::dsl::min(events::seq)).get_result::<Option<Seq>>(c)
         })?;
         Ok(LogBounds { oldest: oldest.unwrap_or(newest + 1), newest })
     })

@@ -1,4 +1,7 @@
 //! Queries on jobs.
+//!
+//! Where a key finds one row at most, no `LIMIT` is asked for (`get_result`, not `first`): SQLite
+//! prepares a statement whose limit is a parameter anew each time it runs.
 
 use std::collections::HashMap;
 
@@ -12,7 +15,7 @@ use super::row::{JobRow, UpdateJob};
 use super::schema::jobs;
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{Timestamp, to_micros};
 
 /// The job with this identifier.
 ///
@@ -30,8 +33,8 @@ pub fn find(connection: &mut Connection, id: &JobId) -> Result<Option<Job>, Stor
     if is_no_text(&id.0) {
         return Ok(None);
     }
-    let row: Option<JobRow> = on_each_backend!(connection, |c| {
-        jobs::table.find(&id.0).select(JobRow::as_select()).first(c).optional()
+    let row: Option<JobRow<'_>> = on_each_backend!(connection, |c| {
+        jobs::table.find(&id.0).select(JobRow::as_select()).get_result(c).optional()
     })?;
     Ok(row.map(Job::from))
 }
@@ -45,12 +48,12 @@ pub fn find_at_provider(
     provider: &str,
     provider_job_id: &str,
 ) -> Result<Option<Job>, StoreError> {
-    let row: Option<JobRow> = on_each_backend!(connection, |c| {
+    let row: Option<JobRow<'_>> = on_each_backend!(connection, |c| {
         jobs::table
             .filter(jobs::provider.eq(provider))
             .filter(jobs::provider_job_id.eq(provider_job_id))
             .select(JobRow::as_select())
-            .first(c)
+            .get_result(c)
             .optional()
     })?;
     Ok(row.map(Job::from))
@@ -66,13 +69,19 @@ pub fn insert(connection: &mut Connection, job: &Job) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Stores a job that is there as it is now.
+/// Stores a job that is there as it is now; `known` is how it was.
 ///
 /// # Errors
 /// Where the database fails.
-pub fn update(connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
+pub fn update(connection: &mut Connection, known: &Job, job: &Job) -> Result<(), StoreError> {
     let row = JobRow::from(job);
-    on_each_backend!(connection, |c| UpdateJob::new(&row).execute(c))?;
+    on_each_backend!(&mut *connection, |c| UpdateJob::new(&row).execute(c))?;
+    if job.created_at != known.created_at {
+        let created_at = jobs::created_at.eq(to_micros(job.created_at));
+        on_each_backend!(connection, |c| {
+            diesel::update(jobs::table.find(&job.job_id.0)).set(created_at).execute(c)
+        })?;
+    }
     Ok(())
 }
 
@@ -128,7 +137,7 @@ pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, 
         let total = on_each_backend!(&mut *connection, |c| {
             filtered!(jobs::table.select(diesel::dsl::count_star())).get_result(c)
         })?;
-        let rows: Vec<JobRow> = on_each_backend!(connection, |c| {
+        let rows: Vec<JobRow<'_>> = on_each_backend!(connection, |c| {
             let page = filtered!(jobs::table.select(JobRow::as_select()));
             let page = match query.sort {
                 JobSort::Newest => page.order(jobs::created_at.desc()),
@@ -174,7 +183,7 @@ pub fn active(
     connection: &mut Connection,
     unconfirmed_since: Timestamp,
 ) -> Result<Vec<ActiveJob>, StoreError> {
-    let before = crate::domain::timestamp::to_micros(unconfirmed_since);
+    let before = to_micros(unconfirmed_since);
     connection.read(|connection| {
         let active: Vec<(String, String)> = on_each_backend!(&mut *connection, |c| {
             let words = JobStatus::ACTIVE.map(JobStatus::as_str);

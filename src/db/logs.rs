@@ -16,26 +16,20 @@ use crate::domain::packed_log::PackedLog;
 /// Where the database fails.
 pub fn keep(connection: &mut Connection, id: &JobId, log: &PackedLog) -> Result<(), StoreError> {
     let log_bytes = i64::try_from(log.log_bytes()).unwrap_or(i64::MAX);
-    let kept: Option<i64> = on_each_backend!(&mut *connection, |c| {
-        job_logs::table.find(&id.0).select(job_logs::log_bytes).first(c).optional()
-    })?;
-    if kept.is_some_and(|kept| kept >= log_bytes) {
-        return Ok(());
-    }
     let row = (
         job_logs::job_id.eq(&id.0),
         job_logs::log_bytes.eq(log_bytes),
         job_logs::gzip.eq(log.as_gzip()),
     );
-    let changed = (job_logs::log_bytes.eq(log_bytes), job_logs::gzip.eq(log.as_gzip()));
-    on_each_backend!(connection, |c| {
-        diesel::insert_into(job_logs::table)
-            .values(row)
-            .on_conflict(job_logs::job_id)
-            .do_update()
-            .set(changed)
-            .execute(c)
+    // Nearly always it is the first. Two statements, since diesel prepares an upsert anew each time.
+    let inserted = on_each_backend!(&mut *connection, |c| {
+        diesel::insert_into(job_logs::table).values(row).on_conflict_do_nothing().execute(c)
     })?;
+    if inserted == 0 {
+        let shorter = job_logs::table.find(&id.0).filter(job_logs::log_bytes.lt(log_bytes));
+        let longer = (job_logs::log_bytes.eq(log_bytes), job_logs::gzip.eq(log.as_gzip()));
+        on_each_backend!(connection, |c| diesel::update(shorter).set(longer).execute(c))?;
+    }
     Ok(())
 }
 
@@ -48,7 +42,7 @@ pub fn get(connection: &mut Connection, id: &JobId) -> Result<Option<PackedLog>,
         job_logs::table
             .find(&id.0)
             .select((job_logs::log_bytes, job_logs::gzip))
-            .first(c)
+            .get_result(c)
             .optional()
     })?;
     Ok(row.map(|(log_bytes, gzip)| PackedLog::from_stored(log_bytes.unsigned_abs(), gzip)))

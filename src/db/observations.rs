@@ -1,5 +1,6 @@
 //! The one way by which what was observed enters the store.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::connection::Connection;
@@ -157,7 +158,7 @@ impl Recorder<'_> {
         self.keep_log(known, said)?;
         let Some(mut change) = merge(known, said) else { return Ok(Effect::Unchanged) };
         self.prices.apply(&mut change.job);
-        jobs::update(self.connection, &change.job)?;
+        jobs::update(self.connection, known, &change.job)?;
         self.announce(&change, said)?;
         let differences = differences(known, &change.job);
         Ok(if change.is_visible { Effect::Changed(differences) } else { Effect::Unchanged })
@@ -195,22 +196,29 @@ impl Recorder<'_> {
 
 /// The fields in which two states of a job differ, as the contract names them.
 fn differences(before: &Job, after: &Job) -> Map<String, Value> {
-    let fields = |job: &Job| {
-        [
-            ("status", json!(job.status)),
-            ("provider_status", json!(job.provider_status)),
-            ("started_at", json!(job.started_at)),
-            ("completed_at", json!(job.ended_at())),
-            ("cost_usd", json!(job.cost_micro_usd.map(to_usd))),
-            ("error_message", json!(job.error_message)),
-            ("output_url", json!(job.output_url)),
-            ("hardware_type", json!(job.hardware_type)),
-        ]
-    };
-    fields(before)
-        .into_iter()
-        .zip(fields(after))
-        .filter(|((_, before), (_, after))| before != after)
-        .map(|(_, (name, after))| (name.to_owned(), after))
-        .collect()
+    let mut differences = Differences::default();
+    differences.compare("status", before.status, after.status);
+    differences.compare("provider_status", &before.provider_status, &after.provider_status);
+    differences.compare("started_at", before.started_at, after.started_at);
+    differences.compare("completed_at", before.ended_at(), after.ended_at());
+    differences.compare(
+        "cost_usd",
+        before.cost_micro_usd.map(to_usd),
+        after.cost_micro_usd.map(to_usd),
+    );
+    differences.compare("error_message", &before.error_message, &after.error_message);
+    differences.compare("output_url", &before.output_url, &after.output_url);
+    differences.compare("hardware_type", &before.hardware_type, &after.hardware_type);
+    differences.0
+}
+
+#[derive(Default)]
+struct Differences(Map<String, Value>);
+
+impl Differences {
+    fn compare<T: PartialEq + Serialize>(&mut self, name: &str, before: T, after: T) {
+        if before != after {
+            self.0.insert(name.to_owned(), json!(after));
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! How a job lies in its table.
 
+use std::borrow::Cow;
+
 use diesel::backend::Backend;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -10,24 +12,30 @@ use super::schema::jobs;
 use crate::domain::job::{Job, JobId, JobStatus, JobType};
 use crate::domain::timestamp::{from_micros, to_micros};
 
-/// A row of `jobs`.
+/// A row of `jobs`. What is written is borrowed from its job.
 #[derive(Debug, Queryable, Selectable, Insertable, AsChangeset, Identifiable)]
 #[diesel(table_name = jobs, primary_key(job_id))]
 // Every statement names every column, so that there is one of each, which is prepared once.
 #[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
-pub(super) struct JobRow {
-    job_id: String,
-    job_type: String,
-    provider: String,
-    provider_job_id: Option<String>,
-    status: String,
-    provider_status: Option<String>,
-    config_name: Option<String>,
-    model: Option<String>,
-    version: Option<String>,
-    hardware_type: Option<String>,
-    user_id: Option<String>,
-    web_url: Option<String>,
+pub(super) struct JobRow<'a> {
+    job_id: Cow<'a, str>,
+    // What a job is, and when it was made, is not written again: SQLite would write every index
+    // anew that has such a column, though its value is the same.
+    #[diesel(skip_update)]
+    job_type: Cow<'a, str>,
+    #[diesel(skip_update)]
+    provider: Cow<'a, str>,
+    #[diesel(skip_update)]
+    provider_job_id: Option<Cow<'a, str>>,
+    status: Cow<'a, str>,
+    provider_status: Option<Cow<'a, str>>,
+    config_name: Option<Cow<'a, str>>,
+    model: Option<Cow<'a, str>>,
+    version: Option<Cow<'a, str>>,
+    hardware_type: Option<Cow<'a, str>>,
+    user_id: Option<Cow<'a, str>>,
+    web_url: Option<Cow<'a, str>>,
+    #[diesel(skip_update)]
     created_at: i64,
     provider_created_at: Option<i64>,
     first_seen_at: i64,
@@ -37,23 +45,23 @@ pub(super) struct JobRow {
     confirmed_at: Option<i64>,
     predict_time_micros: Option<i64>,
     cost_micro_usd: Option<i64>,
-    error_message: Option<String>,
-    output_url: Option<String>,
+    error_message: Option<Cow<'a, str>>,
+    output_url: Option<Cow<'a, str>>,
     progress: Option<String>,
     provenance: String,
 }
 
-/// Writes a whole row over that of its job.
+/// Writes a row over that of its job, but for the columns that stay as they were made.
 ///
 /// Diesel prepares an UPDATE anew each time, since in general its columns differ from one to the
 /// next. Here they never do, and preparing so many columns takes longer than writing them.
 pub(super) struct UpdateJob<'a> {
     job_id: &'a str,
-    columns: <&'a JobRow as AsChangeset>::Changeset,
+    columns: <&'a JobRow<'a> as AsChangeset>::Changeset,
 }
 
 impl<'a> UpdateJob<'a> {
-    pub(super) fn new(row: &'a JobRow) -> Self {
+    pub(super) fn new(row: &'a JobRow<'a>) -> Self {
         Self { job_id: &row.job_id, columns: row.as_changeset() }
     }
 }
@@ -62,7 +70,7 @@ impl<'a, DB> QueryFragment<DB> for UpdateJob<'a>
 where
     DB: Backend,
     str: ToSql<Text, DB>,
-    <&'a JobRow as AsChangeset>::Changeset: QueryFragment<DB>,
+    <&'a JobRow<'a> as AsChangeset>::Changeset: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("UPDATE jobs SET ");
@@ -80,21 +88,21 @@ impl QueryId for UpdateJob<'_> {
 
 impl<Conn> RunQueryDsl<Conn> for UpdateJob<'_> {}
 
-impl From<&Job> for JobRow {
-    fn from(job: &Job) -> Self {
+impl<'a> From<&'a Job> for JobRow<'a> {
+    fn from(job: &'a Job) -> Self {
         Self {
-            job_id: job.job_id.0.clone(),
-            job_type: job.job_type.as_str().to_owned(),
-            provider: job.provider.clone(),
-            provider_job_id: job.provider_job_id.clone(),
-            status: job.status.as_str().to_owned(),
-            provider_status: job.provider_status.clone(),
-            config_name: job.config_name.clone(),
-            model: job.model.clone(),
-            version: job.version.clone(),
-            hardware_type: job.hardware_type.clone(),
-            user_id: job.user_id.clone(),
-            web_url: job.web_url.clone(),
+            job_id: job.job_id.0.as_str().into(),
+            job_type: job.job_type.as_str().into(),
+            provider: job.provider.as_str().into(),
+            provider_job_id: borrowed(&job.provider_job_id),
+            status: job.status.as_str().into(),
+            provider_status: borrowed(&job.provider_status),
+            config_name: borrowed(&job.config_name),
+            model: borrowed(&job.model),
+            version: borrowed(&job.version),
+            hardware_type: borrowed(&job.hardware_type),
+            user_id: borrowed(&job.user_id),
+            web_url: borrowed(&job.web_url),
             created_at: to_micros(job.created_at),
             provider_created_at: job.provider_created_at.map(to_micros),
             first_seen_at: to_micros(job.first_seen_at),
@@ -104,18 +112,18 @@ impl From<&Job> for JobRow {
             confirmed_at: job.confirmed_at.map(to_micros),
             predict_time_micros: job.predict_time_micros,
             cost_micro_usd: job.cost_micro_usd,
-            error_message: job.error_message.clone(),
-            output_url: job.output_url.clone(),
+            error_message: borrowed(&job.error_message),
+            output_url: borrowed(&job.output_url),
             progress: job.progress.as_ref().map(as_json),
             provenance: as_json(&job.provenance),
         }
     }
 }
 
-impl From<JobRow> for Job {
+impl From<JobRow<'_>> for Job {
     /// Words that only a newer or a foreign program can have written are read as the nearest thing
     /// that does no harm, and logged: one strange row must not hide all the others.
-    fn from(row: JobRow) -> Self {
+    fn from(row: JobRow<'_>) -> Self {
         let status = row.status.parse().unwrap_or_else(|error| {
             log::error!("job {} has a status that is none: {error}", row.job_id);
             JobStatus::Pending
@@ -125,16 +133,16 @@ impl From<JobRow> for Job {
             status,
             progress: row.progress.as_deref().and_then(|json| from_json(json, &row.job_id)),
             provenance: from_json(&row.provenance, &row.job_id).unwrap_or_default(),
-            job_id: JobId(row.job_id),
-            provider: row.provider,
-            provider_job_id: row.provider_job_id,
-            provider_status: row.provider_status,
-            config_name: row.config_name,
-            model: row.model,
-            version: row.version,
-            hardware_type: row.hardware_type,
-            user_id: row.user_id,
-            web_url: row.web_url,
+            job_id: JobId(row.job_id.into_owned()),
+            provider: row.provider.into_owned(),
+            provider_job_id: row.provider_job_id.map(Cow::into_owned),
+            provider_status: row.provider_status.map(Cow::into_owned),
+            config_name: row.config_name.map(Cow::into_owned),
+            model: row.model.map(Cow::into_owned),
+            version: row.version.map(Cow::into_owned),
+            hardware_type: row.hardware_type.map(Cow::into_owned),
+            user_id: row.user_id.map(Cow::into_owned),
+            web_url: row.web_url.map(Cow::into_owned),
             created_at: from_micros(row.created_at),
             provider_created_at: row.provider_created_at.map(from_micros),
             first_seen_at: from_micros(row.first_seen_at),
@@ -144,10 +152,14 @@ impl From<JobRow> for Job {
             confirmed_at: row.confirmed_at.map(from_micros),
             predict_time_micros: row.predict_time_micros,
             cost_micro_usd: row.cost_micro_usd,
-            error_message: row.error_message,
-            output_url: row.output_url,
+            error_message: row.error_message.map(Cow::into_owned),
+            output_url: row.output_url.map(Cow::into_owned),
         }
     }
+}
+
+fn borrowed(text: &Option<String>) -> Option<Cow<'_, str>> {
+    text.as_deref().map(Cow::Borrowed)
 }
 
 fn as_json<T: serde::Serialize>(value: &T) -> String {

@@ -31,7 +31,7 @@ impl Setting {
 /// Where the database fails.
 pub fn get(connection: &mut Connection, setting: Setting) -> Result<Option<String>, StoreError> {
     Ok(on_each_backend!(connection, |c| {
-        settings::table.find(setting.name()).select(settings::value).first(c).optional()
+        settings::table.find(setting.name()).select(settings::value).get_result(c).optional()
     })?)
 }
 
