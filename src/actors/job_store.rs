@@ -267,12 +267,15 @@ impl Handler<Prune> for JobStore {
 
     fn handle(&mut self, message: Prune, _: &mut Self::Context) -> Self::Result {
         let deliveries_before = now() - chrono::Duration::hours(DELIVERIES_KEPT_HOURS);
-        let pruned = self.with_connection(|connection, _| {
+        self.with_connection(|connection, _| {
             connection.write(|connection| {
-                deliveries::prune(connection, deliveries_before)?;
-                events::prune(connection, message.events_before, PRUNED_AT_ONCE)
+                let pruned = events::prune(connection, message.events_before, PRUNED_AT_ONCE)?;
+                let is_last = (pruned as i64) < PRUNED_AT_ONCE;
+                if is_last {
+                    deliveries::prune(connection, deliveries_before)?;
+                }
+                Ok(!is_last)
             })
-        })?;
-        Ok(pruned as i64 == PRUNED_AT_ONCE)
+        })
     }
 }

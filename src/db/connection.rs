@@ -143,9 +143,12 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
     // The wait for locks comes first: already the next setting may meet one.
     connection.batch_execute(&format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}"))?;
     connection.batch_execute(match role {
-        // FULL: what was answered with 200 must survive a power cut.
+        // FULL: what was answered with 200 must survive a power cut. The pages that change most are
+        // copied from the log to the file at every checkpoint, so a longer log, of up to 16 MB,
+        // saves most of that work.
         Role::Writer => {
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON"
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA wal_autocheckpoint = 4000"
         }
         Role::Reader => "PRAGMA query_only = ON",
     })?;

@@ -19,7 +19,7 @@ pub fn keep(connection: &mut Connection, id: &JobId, log: &PackedLog) -> Result<
     let row = (
         job_logs::job_id.eq(&id.0),
         job_logs::log_bytes.eq(log_bytes),
-        job_logs::gzip.eq(log.as_gzip()),
+        job_logs::packed.eq(log.as_stored()),
     );
     // Nearly always it is the first. Two statements, since diesel prepares an upsert anew each time.
     let inserted = on_each_backend!(&mut *connection, |c| {
@@ -27,7 +27,7 @@ pub fn keep(connection: &mut Connection, id: &JobId, log: &PackedLog) -> Result<
     })?;
     if inserted == 0 {
         let shorter = job_logs::table.find(&id.0).filter(job_logs::log_bytes.lt(log_bytes));
-        let longer = (job_logs::log_bytes.eq(log_bytes), job_logs::gzip.eq(log.as_gzip()));
+        let longer = (job_logs::log_bytes.eq(log_bytes), job_logs::packed.eq(log.as_stored()));
         on_each_backend!(connection, |c| diesel::update(shorter).set(longer).execute(c))?;
     }
     Ok(())
@@ -41,9 +41,9 @@ pub fn get(connection: &mut Connection, id: &JobId) -> Result<Option<PackedLog>,
     let row: Option<(i64, Vec<u8>)> = on_each_backend!(connection, |c| {
         job_logs::table
             .find(&id.0)
-            .select((job_logs::log_bytes, job_logs::gzip))
+            .select((job_logs::log_bytes, job_logs::packed))
             .get_result(c)
             .optional()
     })?;
-    Ok(row.map(|(log_bytes, gzip)| PackedLog::from_stored(log_bytes.unsigned_abs(), gzip)))
+    Ok(row.map(|(log_bytes, packed)| PackedLog::from_stored(log_bytes.unsigned_abs(), packed)))
 }

@@ -58,7 +58,7 @@ diesel::table! {
     job_logs (job_id) {
         job_id -> Text,
         log_bytes -> BigInt,
-        gzip -> Binary,
+        packed -> Binary,
     }
 }
 
