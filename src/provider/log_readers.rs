@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::observation::ProgressReading;
-use crate::domain::progress::ProgressReader;
+use crate::domain::progress::{Progress, ProgressReader};
 
 /// How many logs are followed at a time. The one that was read longest ago makes room; reading it
 /// again then starts at its beginning.
@@ -26,6 +26,9 @@ struct Inner {
 impl LogReaders {
     /// Reads the log of the job `key` as it is now. `ended` says that it will not grow any more.
     pub fn read(&self, key: &str, log: &str, ended: bool) -> ProgressReading {
+        if log.is_empty() {
+            return ProgressReading { progress: Progress::default(), log_bytes: 0 };
+        }
         // The reader is taken out while it works, so that a long log holds up no other.
         let mut reader =
             self.lock().readers.remove(key).map(|(_, reader)| reader).unwrap_or_default();
