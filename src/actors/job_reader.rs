@@ -15,6 +15,7 @@ use crate::domain::event::{LoggedEvent, Seq};
 use crate::domain::job::{Job, JobId};
 use crate::domain::job_query::JobQuery;
 use crate::domain::packed_log::PackedLog;
+use crate::domain::timeline::Timeline;
 use crate::domain::timestamp::Timestamp;
 
 /// How many questions are answered at a time.
@@ -105,6 +106,22 @@ impl Question for ListEvents {
 
     fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
         events::after(connection, self.after, self.limit)
+    }
+}
+
+/// How a job came to be what it is.
+#[derive(Debug)]
+pub struct GetTimeline(pub JobId);
+
+impl Question for GetTimeline {
+    type Answer = Timeline;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Timeline, StoreError> {
+        connection.read(|connection| {
+            let job = jobs::get(connection, &self.0)?;
+            let events = events::of_states(connection, &job.job_id)?;
+            Ok(Timeline::new(&job, events.iter().map(String::as_str)))
+        })
     }
 }
 

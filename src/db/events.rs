@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::on_each_backend;
 use super::schema::{event_head, events};
 use crate::domain::event::{Event, LoggedEvent, Seq};
+use crate::domain::job::JobId;
 use crate::domain::timestamp::{Timestamp, to_micros};
 
 /// Appends events in one transaction and gives out their positions.
@@ -130,6 +131,28 @@ pub fn after(
             .load(c)
     })?;
     Ok(rows.into_iter().map(|(seq, json)| LoggedEvent { seq, json: json.into() }).collect())
+}
+
+/// How many events a timeline is made of at most: the newest ones. A job has a handful, unless it is
+/// deleted and found again and again.
+const TIMELINE_EVENTS_MAX: i64 = 200;
+
+/// The events that say how a job's state changed, oldest first.
+///
+/// # Errors
+/// Where the database fails.
+pub fn of_states(connection: &mut Connection, id: &JobId) -> Result<Vec<String>, StoreError> {
+    let mut newest_first: Vec<String> = on_each_backend!(connection, |c| {
+        events::table
+            .filter(events::job_id.eq(&id.0))
+            .filter(events::kind.eq_any(Event::OF_STATES))
+            .order(events::seq.desc())
+            .limit(TIMELINE_EVENTS_MAX)
+            .select(events::json)
+            .load(c)
+    })?;
+    newest_first.reverse();
+    Ok(newest_first)
 }
 
 /// Deletes up to `limit` of the events before `before`, oldest first, and answers how many.

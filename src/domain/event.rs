@@ -85,6 +85,9 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
+    /// The kinds of which the states of a job follow.
+    pub const OF_STATES: [&'static str; 2] = ["job_discovered", "job_status_changed"];
+
     /// The name of the kind of event, as in `type`.
     pub fn kind(&self) -> &'static str {
         match self {

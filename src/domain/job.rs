@@ -252,6 +252,19 @@ impl Job {
         }
     }
 
+    /// When the job came into `status` by the provider's clock, where that is known.
+    pub fn entered_at(&self, status: JobStatus) -> Option<Timestamp> {
+        match status {
+            JobStatus::Pending | JobStatus::Uploading | JobStatus::Queued => {
+                self.provider_created_at
+            }
+            JobStatus::Running => self.started_at,
+            JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => {
+                self.completed_at.filter(|_| status == self.status)
+            }
+        }
+    }
+
     /// When the job ended: by the provider's word or, where an end was only reported without a
     /// time, when we heard of it. None while the job is active.
     pub fn ended_at(&self) -> Option<Timestamp> {

@@ -17,4 +17,5 @@ pub mod polling_policy;
 pub mod progress;
 pub mod rate_budget;
 pub mod signature;
+pub mod timeline;
 pub mod timestamp;

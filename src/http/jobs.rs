@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Gateway;
 use super::error::ApiError;
 use super::query::{Query, read_json};
-use crate::actors::job_reader::{GetJob, ListJobs, Read};
+use crate::actors::job_reader::{GetJob, GetTimeline, ListJobs, Read};
 use crate::actors::job_store::{DeleteJob, RecordReports};
 use crate::actors::poller::{RefreshActiveJobs, Round};
 use crate::actors::provider_client::CancelAtProvider;
@@ -113,6 +113,20 @@ fn sync_report(round: Result<Round, ApiError>) -> Value {
 pub(super) async fn get(id: Path<String>, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
     let job = find(&gateway, id.into_inner()).await?;
     Ok(Json(json!({"job": JobView::new(&job, &gateway.prices, now())})))
+}
+
+/// `GET /api/cloud/jobs/{id}/timeline`
+pub(super) async fn timeline(
+    id: Path<String>,
+    gateway: Data<Gateway>,
+) -> Result<Json<Value>, ApiError> {
+    let job_id = JobId(id.into_inner());
+    let timeline = gateway.asker.ask(&gateway.reader, Read(GetTimeline(job_id.clone()))).await?;
+    Ok(Json(json!({
+        "job_id": job_id,
+        "transitions": timeline.transitions,
+        "is_complete": timeline.is_complete,
+    })))
 }
 
 /// The job with this identifier.

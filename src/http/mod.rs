@@ -134,6 +134,7 @@ pub fn routes(service: &mut ServiceConfig) {
             at("/api/cloud/jobs/{id}", "GET, DELETE", web::get().to(jobs::get))
                 .route(web::delete().to(jobs::delete)),
         )
+        .service(at("/api/cloud/jobs/{id}/timeline", "GET", web::get().to(jobs::timeline)))
         .service(at("/api/cloud/jobs/{id}/cancel", "POST", web::post().to(jobs::cancel)))
         .service(at(
             "/api/cloud/jobs/{id}/inline-progress",

@@ -13,4 +13,5 @@ mod progress;
 mod providers;
 mod sync;
 mod sync_active;
+mod timeline;
 mod webhooks;
