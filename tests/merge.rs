@@ -1,12 +1,17 @@
 //! The laws of the merge, over all orders of generated histories.
 
+use jobsyncd::config::DatabaseUrl;
+use jobsyncd::db::audit::audit;
+use jobsyncd::db::connection::{Connection, Role};
+use jobsyncd::db::observations::{Report, record};
+use jobsyncd::domain::cost::Prices;
 use jobsyncd::domain::job::{Job, JobStatus};
 use jobsyncd::domain::observation::{Observation, ProgressReading, Source, merge};
 use jobsyncd::domain::progress::Progress;
 use jobsyncd::domain::timestamp::{Timestamp, from_micros};
-use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::{collection, option};
 
 /// Few values each, so that observations often agree, and often in part.
 fn instant() -> impl Strategy<Value = Timestamp> {
@@ -15,6 +20,11 @@ fn instant() -> impl Strategy<Value = Timestamp> {
 
 fn text() -> impl Strategy<Value = Option<String>> {
     option::of(select(vec!["a", "b", "c"]).prop_map(str::to_owned))
+}
+
+/// Names that tell the hardware, and one that does not.
+fn model() -> impl Strategy<Value = Option<String>> {
+    option::of(select(vec!["a", "b-h100", "c-t4"]).prop_map(str::to_owned))
 }
 
 fn progress() -> impl Strategy<Value = Option<ProgressReading>> {
@@ -35,7 +45,7 @@ prop_compose! {
             (option::of(instant()), option::of(instant()), option::of(instant())),
         predict_time_micros in option::of(0_i64..3),
         (error_message, output_url, provider_status) in (text(), text(), text()),
-        (model, version, web_url) in (text(), text(), text()),
+        (model, version, web_url) in (model(), text(), text()),
         progress in progress(),
     ) -> Observation {
         Observation {
@@ -110,7 +120,7 @@ proptest! {
 
     #[test]
     fn the_same_observation_again_changes_nothing(
-        history in proptest::collection::vec(observation(), 1..6),
+        history in collection::vec(observation(), 1..6),
         again in any::<prop::sample::Index>(),
     ) {
         let job = told(&history);
@@ -119,7 +129,7 @@ proptest! {
 
     #[test]
     fn every_order_ends_in_the_same_job(
-        history in proptest::collection::vec(observation(), 1..=5),
+        history in collection::vec(observation(), 1..=5),
     ) {
         let job = told(&history);
         for order in orders(&history) {
@@ -129,7 +139,7 @@ proptest! {
 
     #[test]
     fn any_duplication_ends_in_the_same_job(
-        (history, again) in proptest::collection::vec(observation(), 1..6).prop_flat_map(|history| {
+        (history, again) in collection::vec(observation(), 1..6).prop_flat_map(|history| {
             let again = proptest::sample::subsequence(history.clone(), 0..=history.len());
             (Just(history), again.prop_shuffle())
         }),
@@ -140,7 +150,7 @@ proptest! {
 
     #[test]
     fn a_status_never_goes_back_and_no_value_is_lost(
-        history in proptest::collection::vec(observation(), 1..12),
+        history in collection::vec(observation(), 1..12),
     ) {
         let mut job = unheard_of();
         for said in &history {
@@ -156,7 +166,7 @@ proptest! {
 
     #[test]
     fn the_state_is_of_the_weightiest_observation_and_so_is_every_disputed_value(
-        history in proptest::collection::vec(observation(), 1..8),
+        history in collection::vec(observation(), 1..8),
     ) {
         let job = told(&history);
         let with_status = history.iter().filter(|said| said.status.is_some());
@@ -195,5 +205,26 @@ proptest! {
             Progress { loss: Some(loss), eta_seconds: Some(loss / 3.0), ..Progress::default() };
         let stored = serde_json::to_string(&progress).expect("JSON");
         prop_assert_eq!(serde_json::from_str::<Progress>(&stored).expect("a progress"), progress);
+    }
+    #[test]
+    fn the_log_of_events_tells_what_is_stored_whatever_was_observed(
+        batches in collection::vec(collection::vec((observation(), select(vec!["p1", "p2"])), 1..4), 1..6),
+    ) {
+        let mut connection =
+            Connection::open(&DatabaseUrl::Sqlite(":memory:".into()), Role::Writer).expect("a database");
+        connection.migrate().expect("tables");
+        let prices = Prices::replicate([]);
+        for batch in batches {
+            let reports: Vec<_> = batch
+                .into_iter()
+                .map(|(said, id)| Observation { provider_job_id: id.to_owned(), ..said })
+                .map(|said| Report::of_call(said, true))
+                .collect();
+            record(&mut connection, &reports, &prices, from_micros(9)).expect("a commit");
+        }
+        let mut findings = Vec::new();
+        audit(&mut connection, from_micros(9), |finding| findings.push(finding.clone()))
+            .expect("an audit");
+        prop_assert_eq!(findings, []);
     }
 }

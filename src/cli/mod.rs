@@ -5,6 +5,7 @@ mod demo;
 mod serve;
 mod simulate;
 mod token;
+mod verify;
 
 use std::fmt;
 
@@ -33,6 +34,10 @@ enum Command {
     Simulate(simulate::Options),
     /// Read the configuration, say what is in force and where it comes from, or what is wrong.
     CheckConfig(Flags),
+    /// Compare the stored jobs with the log of events, and tell every difference.
+    ///
+    /// It only reads, and a daemon may run meanwhile. It ends with 0 where there is no difference.
+    Verify(Flags),
     /// Make up an API key, for server.api_keys.
     Token,
 }
@@ -47,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(options) => demo::run(&options),
         Command::Simulate(options) => simulate::run(&options),
         Command::CheckConfig(flags) => check_config::run(flags),
+        Command::Verify(flags) => verify::run(flags),
         Command::Token => token::run(),
     }
 }

@@ -103,14 +103,30 @@ pub struct LogBounds {
 /// Where the database fails.
 pub fn bounds(connection: &mut Connection) -> Result<LogBounds, StoreError> {
     connection.read(|connection| {
-        let newest = on_each_backend!(&mut *connection, |c| {
-            event_head::table.select(event_head::seq).get_result::<Seq>(c)
-        })?;
+        let newest = head(connection)?;
         let oldest = on_each_backend!(connection, |c| {
             events::table.select(diesel::dsl::min(events::seq)).get_result::<Option<Seq>>(c)
         })?;
         Ok(LogBounds { oldest: oldest.unwrap_or(newest + 1), newest })
     })
+}
+
+/// The position that was given out last; 0 where none was.
+///
+/// # Errors
+/// Where the database fails.
+pub fn head(connection: &mut Connection) -> Result<Seq, StoreError> {
+    Ok(on_each_backend!(connection, |c| event_head::table.select(event_head::seq).get_result(c))?)
+}
+
+/// The event at a position, as JSON.
+///
+/// # Errors
+/// Where the database fails.
+pub fn find(connection: &mut Connection, seq: Seq) -> Result<Option<String>, StoreError> {
+    Ok(on_each_backend!(connection, |c| {
+        events::table.find(seq).select(events::json).get_result(c).optional()
+    })?)
 }
 
 /// Up to `limit` events after the position `after`, oldest first.

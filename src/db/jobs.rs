@@ -158,6 +158,27 @@ pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, 
     })
 }
 
+/// Up to `limit` jobs after the one called `after`, in the order of their identifiers.
+///
+/// # Errors
+/// Where the database fails.
+pub fn after(
+    connection: &mut Connection,
+    after: Option<&JobId>,
+    limit: i64,
+) -> Result<Vec<Job>, StoreError> {
+    let after = after.map_or("", |id| id.0.as_str());
+    let rows: Vec<JobRow<'_>> = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(jobs::job_id.gt(after))
+            .order(jobs::job_id.asc())
+            .limit(limit)
+            .select(JobRow::as_select())
+            .load(c)
+    })?;
+    Ok(rows.into_iter().map(Job::from).collect())
+}
+
 /// What a round of polling must know of a job that it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveJob {

@@ -3,6 +3,7 @@
 //! The same functions run on SQLite and PostgreSQL. Diesel checks every query against the types of
 //! one backend, so [`on_each_backend!`] writes a query once and expands it for both.
 
+pub mod audit;
 pub mod connection;
 pub mod deliveries;
 pub mod error;

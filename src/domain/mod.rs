@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows actix, diesel, a socket or a clock. Time is always an argument.
 
+pub mod audit;
 pub mod breaker;
 pub mod cost;
 pub mod event;

@@ -1,0 +1,106 @@
+//! `jobsyncd verify`: what it finds in a database, and how it ends.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::process::{Command, Output};
+
+use jobsyncd::config::{Config, Sources};
+use jobsyncd::db::connection::{Connection, Role};
+use jobsyncd::db::observations::record;
+use jobsyncd::domain::cost::Prices;
+use jobsyncd::domain::job::JobStatus;
+use jobsyncd::domain::timestamp::now;
+use rstest::rstest;
+
+use diesel::connection::SimpleConnection;
+use support::daemon::{Backend, TestDatabase};
+use support::reports::{discoveries, report};
+
+/// The database after the lives of a few jobs.
+fn lived_in(backend: Backend) -> (TestDatabase, Connection) {
+    let database = TestDatabase::new(backend);
+    let sources = Sources::from_environment([("JOBSYNCD__DATABASE__URL", database.url.clone())]);
+    let config = Config::load(&sources).expect("a configuration");
+    let mut connection = Connection::open(&config.database.url, Role::Writer).expect("a database");
+    connection.migrate().expect("tables");
+    let prices = Prices::replicate([]);
+    for reports in [
+        discoveries("job", 3),
+        vec![report("job-0", JobStatus::Running, None)],
+        vec![report("job-0", JobStatus::Failed, Some("out of memory".to_owned()))],
+    ] {
+        record(&mut connection, &reports, &prices, now()).expect("a commit");
+    }
+    (database, connection)
+}
+
+fn execute(connection: &mut Connection, sql: &str) {
+    let done = match connection {
+        Connection::Sqlite(connection) => connection.batch_execute(sql),
+        Connection::Postgres(connection) => connection.batch_execute(sql),
+    };
+    done.expect(sql);
+}
+
+fn verify(url: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_jobsyncd"))
+        .args(["verify", "--database-url", url])
+        .env_clear()
+        .output()
+        .expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[rstest]
+fn a_database_that_only_the_daemon_wrote_has_no_difference(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let (database, _connection) = lived_in(backend);
+    let output = verify(&database.url);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "3 jobs are as 5 events tell of them\n");
+}
+
+#[rstest]
+#[case(
+    "UPDATE jobs SET status = 'running' WHERE job_id = 'job-0'",
+    "status of job job-0 is \"running\", and event 5 told \"failed\""
+)]
+#[case(
+    "UPDATE jobs SET error_message = 'x' WHERE job_id = 'job-0'",
+    "error_message of job job-0 is \"x\""
+)]
+#[case("DELETE FROM jobs WHERE job_id = 'job-2'", "job job-2 of event 3 is not stored")]
+#[case("DELETE FROM events WHERE seq = 2", "event 3 follows event 1")]
+#[case("UPDATE event_head SET seq = 9", "the head of the log stands at 9, and its last event is 5")]
+#[case("UPDATE events SET json = 'x' WHERE seq = 3", "event 3 cannot be read")]
+#[case(
+    "DELETE FROM events WHERE seq = 4",
+    "event 5 says that job job-0 was running, and the event before that it was queued"
+)]
+fn what_was_changed_behind_the_daemon_is_found(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[case] sql: &str,
+    #[case] finding: &str,
+) {
+    let (database, mut connection) = lived_in(backend);
+    execute(&mut connection, sql);
+    let output = verify(&database.url);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains(finding), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("between"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_made() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("jobs.db");
+    let output = verify(&format!("sqlite://{}", path.display()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("there is no database at"), "{}", text(&output.stderr));
+    assert!(!path.exists());
+}
