@@ -30,6 +30,7 @@ use crate::actors::syncer::{SyncSource, Syncer};
 use crate::actors::webhook_ingestor::{FinishIngesting, IngestorOptions, WebhookIngestor};
 use crate::config::{self, Config};
 use crate::db::connection::{Claim, ClaimError, Connection, Role};
+use crate::db::error::{Obstacle, StoreError};
 use crate::db::events;
 use crate::db::settings::Setting;
 use crate::domain::cost::{Hardware, Prices};
@@ -68,6 +69,18 @@ pub enum StartError {
         "refusing to listen on {0} without an API key: set server.api_keys, or bind a loopback address"
     )]
     Exposed(SocketAddr),
+}
+
+impl StartError {
+    /// Whether a start can only succeed after somebody has changed something.
+    pub fn is_lasting(&self) -> bool {
+        let damaged = StoreError::Unavailable(Obstacle::Damaged);
+        match self {
+            Self::Database { error: ClaimError::Store(error), .. } => *error == damaged,
+            Self::Database { .. } | Self::Listen { .. } => false,
+            Self::Exposed(_) => true,
+        }
+    }
 }
 
 /// The background tasks of the daemon: everything but its HTTP server. An embedder starts them in

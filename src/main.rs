@@ -12,6 +12,10 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// How the program ends where trying again would end the same: a bad configuration, a damaged
+/// database. It is `EX_CONFIG` of sysexits, and the systemd unit does not restart after it.
+const LASTING: u8 = 78;
+
 fn main() -> ExitCode {
     env_logger::Builder::from_env(
         env_logger::Env::default().default_filter_or("info,actix_server=warn"),
@@ -22,7 +26,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");
-            ExitCode::FAILURE
+            if cli::is_lasting(&error) { ExitCode::from(LASTING) } else { ExitCode::FAILURE }
         }
     }
 }

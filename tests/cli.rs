@@ -187,6 +187,9 @@ fn refused(output: &Output, words: &[&str]) {
     assert!(!said.contains("panicked") && !said.contains(SECRET), "{said}");
 }
 
+/// The status by which a program says that a restart would not help.
+const LASTING: Option<i32> = Some(78);
+
 /// The same for what was refused before anything began: that line is all that was said.
 fn refused_in_one_line(output: &Output, words: &[&str]) {
     refused(output, words);
@@ -238,7 +241,9 @@ fn a_bad_file_is_refused_by_both_commands_with_file_key_and_what_is_allowed(
 ) {
     let home = Home::new();
     let file = home.file("bad.yaml", text);
-    refused_in_one_line(&home.run(&[command, "--config", file.to_str().expect("a path")]), words);
+    let output = home.run(&[command, "--config", file.to_str().expect("a path")]);
+    refused_in_one_line(&output, words);
+    assert_eq!(output.status.code(), LASTING);
 }
 
 #[rstest]
@@ -289,6 +294,7 @@ fn a_busy_port_is_refused_and_nothing_is_made() {
     let url = format!("sqlite://{}", home.path("jobs.db").display());
     let output = home.run(&["serve", "--bind", &address, "--database-url", &url]);
     refused(&output, &[&address, "in use"]);
+    assert_eq!(output.status.code(), Some(1), "another program may leave the port");
     assert!(!home.path("jobs.db").exists());
     refused(&home.run(&["demo", "--bind", &address]), &[&address, "in use"]);
     refused(&home.run(&["simulate", "--bind", &address]), &[&address, "in use"]);
@@ -302,6 +308,7 @@ fn a_damaged_database_is_refused_and_left_as_it_is() {
     let file = home.file("jobs.db", &garbage);
     let output = home.serve().output().expect("it runs");
     refused(&output, &["jobs.db", "damaged"]);
+    assert_eq!(output.status.code(), LASTING);
     assert_eq!(std::fs::read(file).expect("still there"), garbage);
 }
 

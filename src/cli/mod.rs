@@ -10,7 +10,8 @@ mod verify;
 use std::fmt;
 
 use clap::{Parser, Subcommand};
-use jobsyncd::config::Flags;
+use jobsyncd::config::{ConfigError, Flags};
+use jobsyncd::daemon::StartError;
 
 /// Keeps one true, durable copy of your cloud training jobs, and pushes every change the moment it
 /// happens.
@@ -44,6 +45,12 @@ enum Command {
 
 /// Why a command failed: one line for the user.
 pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// Whether a command would fail again until somebody has changed something.
+pub(crate) fn is_lasting(failure: &Failure) -> bool {
+    failure.is::<ConfigError>()
+        || failure.downcast_ref::<StartError>().is_some_and(StartError::is_lasting)
+}
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
