@@ -7,9 +7,10 @@ use std::process::{Command, Output};
 
 use jobsyncd::config::{Config, Sources};
 use jobsyncd::db::connection::{Connection, Role};
-use jobsyncd::db::observations::record;
-use jobsyncd::domain::cost::Prices;
+use jobsyncd::db::observations::{Effect, Report, record};
+use jobsyncd::domain::cost::{Hardware, Prices};
 use jobsyncd::domain::job::JobStatus;
+use jobsyncd::domain::observation::{Observation, Source};
 use jobsyncd::domain::timestamp::now;
 use rstest::rstest;
 
@@ -93,6 +94,30 @@ fn what_was_changed_behind_the_daemon_is_found(
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains(finding), "{}", text(&output.stdout));
     assert!(text(&output.stderr).contains("between"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_cost_that_changes_with_the_prices_is_told() {
+    let (database, mut connection) = lived_in(Backend::Sqlite);
+    let ended = Report::of_call(
+        Observation {
+            status: Some(JobStatus::Completed),
+            model: Some("somebody/trainer-h100".to_owned()),
+            predict_time_micros: Some(1_000_000),
+            ..Observation::silent("replicate", "job-1", Source::Poll, now())
+        },
+        false,
+    );
+    let dearer = Hardware { name: "H100".to_owned(), micro_usd_per_second: 2_000 };
+    for prices in [Prices::replicate([]), Prices::replicate([("h100".to_owned(), dearer)])] {
+        let mut said = ended.clone();
+        said.observation.observed_at = now();
+        let recorded = record(&mut connection, &[said], &prices, now()).expect("a commit");
+        assert!(matches!(recorded.outcomes[0].effect, Effect::Changed(_)), "{recorded:?}");
+        assert_eq!(recorded.events.len(), 1);
+    }
+    let output = verify(&database.url);
+    assert!(output.status.success(), "{}", text(&output.stdout));
 }
 
 #[test]

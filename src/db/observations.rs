@@ -158,6 +158,9 @@ impl Recorder<'_> {
         self.keep_log(known, said)?;
         let Some(mut change) = merge(known, said) else { return Ok(Effect::Unchanged) };
         self.prices.apply(&mut change.job);
+        // Other prices may be in force than when the job was last priced.
+        change.is_visible |= change.job.cost_micro_usd != known.cost_micro_usd
+            || change.job.hardware_type != known.hardware_type;
         jobs::update(self.connection, known, &change.job)?;
         self.announce(&change, said)?;
         let differences = differences(known, &change.job);
