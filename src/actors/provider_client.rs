@@ -3,7 +3,6 @@
 //! An HTTP client of awc belongs to its thread, so the calls of one provider share one thread,
 //! where they run concurrently under one rate budget and one circuit breaker.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use actix::prelude::*;
@@ -15,15 +14,13 @@ use super::job_store::RecordReports;
 use crate::db::jobs::ActiveJob;
 use crate::db::observations::{Effect, Report};
 use crate::domain::observation::{Observation, Source};
-use crate::domain::poll_plan::cheapest_page_count;
+use crate::domain::poll_round::{Density, PollRound};
 use crate::provider::{
     Account, CallerHealth, Page, Provider, ProviderError, SharedProvider, Snapshot,
 };
 
 /// How many calls of one round are under way at a time.
 const CONCURRENT_CALLS: usize = 32;
-/// The most entries of the provider's list that are assumed to stand between two known ones.
-const LISTED_PER_KNOWN_MAX: f64 = 10_000.0;
 
 /// Whose account the token is of.
 #[derive(Debug, Message)]
@@ -90,15 +87,14 @@ pub struct Refreshed {
 pub struct ProviderClient {
     provider: SharedProvider,
     store: Recipient<RecordReports>,
-    /// How many entries of the provider's list there are for each one that we know: an account's
-    /// inference stands between its trainings.
-    listed_per_known: f64,
+    /// What the last round learnt of the provider's list.
+    density: Density,
 }
 
 impl ProviderClient {
     /// A client of `provider`, to be started in the arbiter in which the provider was made.
     pub fn new(provider: Rc<dyn Provider>, store: Recipient<RecordReports>) -> Self {
-        Self { provider, store, listed_per_known: 1.0 }
+        Self { provider, store, density: Density::default() }
     }
 }
 
@@ -106,29 +102,20 @@ impl ProviderClient {
 struct Refresh {
     provider: SharedProvider,
     store: Recipient<RecordReports>,
-    /// The jobs still to be found, with the number of newer ones that we know.
-    wanted: HashMap<String, Option<usize>>,
+    round: PollRound,
     outcome: Refreshed,
-    /// See [`ProviderClient`]. Every page that is read tells it better.
-    listed_per_known: f64,
-    /// How many entries of the list were read.
-    listed: usize,
 }
 
 impl Refresh {
     async fn run(&mut self) {
         let mut cursor = None;
-        let mut has_read = false;
-        // How deep the jobs stand is only guessed before a page shows it, so each page is decided
-        // on by what those before it showed.
-        while self.saves_calls_by_a_page() {
+        while self.round.saves_calls_by_a_page() {
             let page = self.provider.page(cursor.as_deref()).await;
             self.outcome.calls += u64::from(was_made(&page));
             match page {
                 Ok(page) => {
-                    has_read = true;
                     cursor = page.next;
-                    let found = self.pick(page.observations);
+                    let found = self.round.take_page(page.observations);
                     self.record(found).await;
                 }
                 Err(error) => {
@@ -142,10 +129,6 @@ impl Refresh {
                 break;
             }
         }
-        if !has_read {
-            // Nothing was measured, and what was may be out of date.
-            self.listed_per_known *= 0.9;
-        }
         self.ask_one_by_one().await;
         if let Some(error) = &self.outcome.error {
             // One line, not one a job: a provider that is down would fill the log.
@@ -153,36 +136,9 @@ impl Refresh {
         }
     }
 
-    /// Whether reading the list further costs less than asking for each job by itself.
-    fn saves_calls_by_a_page(&self) -> bool {
-        let place = |newer: usize| {
-            ((newer as f64 * self.listed_per_known) as usize).saturating_sub(self.listed)
-        };
-        let positions: Vec<_> = self.wanted.values().map(|newer| newer.map(place)).collect();
-        cheapest_page_count(&positions) > 0
-    }
-
-    /// Takes the wanted jobs out of a page, and measures how deep in the list they stand.
-    fn pick(&mut self, page: Vec<Observation>) -> Vec<Observation> {
-        let mut found = Vec::new();
-        let mut measured = None;
-        for seen in page {
-            self.listed += 1;
-            let Some(newer_jobs) = self.wanted.remove(&seen.provider_job_id) else { continue };
-            if let Some(newer_jobs) = newer_jobs {
-                measured = Some(self.listed as f64 / (newer_jobs + 1) as f64);
-            }
-            found.push(seen);
-        }
-        // A page that shows none of the jobs tells that they stand deeper than was thought.
-        self.listed_per_known =
-            measured.unwrap_or(self.listed_per_known * 2.0).clamp(1.0, LISTED_PER_KNOWN_MAX);
-        found
-    }
-
     async fn ask_one_by_one(&mut self) {
         let provider = self.provider.clone();
-        let calls = std::mem::take(&mut self.wanted).into_keys().map(move |id| {
+        let calls = self.round.take_rest().into_iter().map(move |id| {
             let provider = provider.clone();
             async move { provider.job(&id).await }
         });
@@ -303,24 +259,19 @@ impl Handler<RefreshJobs> for ProviderClient {
     type Result = ResponseActFuture<Self, Result<Refreshed, ProviderError>>;
 
     fn handle(&mut self, message: RefreshJobs, _: &mut Self::Context) -> Self::Result {
+        let wanted = message.jobs.into_iter().map(|job| (job.provider_job_id, job.newer_jobs));
         let mut refresh = Refresh {
             provider: self.provider.clone(),
             store: self.store.clone(),
-            wanted: message
-                .jobs
-                .into_iter()
-                .map(|job| (job.provider_job_id, job.newer_jobs))
-                .collect(),
+            round: PollRound::new(wanted, self.density),
             outcome: Refreshed::default(),
-            listed_per_known: self.listed_per_known,
-            listed: 0,
         };
         let run = async move {
             refresh.run().await;
             refresh
         };
         Box::pin(run.into_actor(self).map(move |refresh, this, _| {
-            this.listed_per_known = refresh.listed_per_known.max(1.0);
+            this.density = refresh.round.density();
             Ok(refresh.outcome)
         }))
     }

@@ -14,6 +14,7 @@ pub mod model_filter;
 pub mod observation;
 pub mod packed_log;
 pub mod poll_plan;
+pub mod poll_round;
 pub mod polling_policy;
 pub mod progress;
 pub mod rate_budget;

@@ -1,0 +1,159 @@
+//! A round of polling: which of the wanted jobs are found on pages of the provider's list, and which
+//! had better be asked for one by one. It makes no call; whoever drives it does.
+
+use std::collections::BTreeMap;
+
+use super::observation::Observation;
+use super::poll_plan::cheapest_page_count;
+
+/// The most entries of the provider's list that are assumed to stand between two known ones.
+const LISTED_PER_KNOWN_MAX: f64 = 10_000.0;
+
+/// How many entries of the provider's list there are for each one that we know: an account's
+/// inference stands between its trainings. It is learnt from the pages that are read, and carried
+/// from one round to the next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Density(f64);
+
+impl Default for Density {
+    /// Every entry is known, until a page shows that it is not so.
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+/// A round under way.
+#[derive(Debug, Clone)]
+pub struct PollRound {
+    /// The jobs still to be found, with the number of newer ones that we know. In a fixed order, so
+    /// that the same round makes the same calls.
+    wanted: BTreeMap<String, Option<usize>>,
+    density: Density,
+    /// How many entries of the list were read.
+    listed: usize,
+    has_read: bool,
+}
+
+impl PollRound {
+    /// A round that looks for jobs by the provider's identifiers. Each comes with the number of newer
+    /// jobs that we know, where that is known.
+    pub fn new(
+        wanted: impl IntoIterator<Item = (String, Option<usize>)>,
+        density: Density,
+    ) -> Self {
+        Self { wanted: wanted.into_iter().collect(), density, listed: 0, has_read: false }
+    }
+
+    /// Whether reading one more page of the list costs less than asking for each job by itself. How
+    /// deep the jobs stand is only guessed before a page shows it, so each page is decided on by what
+    /// those before it showed.
+    pub fn saves_calls_by_a_page(&self) -> bool {
+        let Density(listed_per_known) = self.density;
+        let place =
+            |newer: usize| ((newer as f64 * listed_per_known) as usize).saturating_sub(self.listed);
+        let positions: Vec<_> = self.wanted.values().map(|newer| newer.map(place)).collect();
+        cheapest_page_count(&positions) > 0
+    }
+
+    /// Takes the wanted jobs out of the next page, and measures how deep in the list they stand.
+    pub fn take_page(&mut self, page: Vec<Observation>) -> Vec<Observation> {
+        self.has_read = true;
+        let mut found = Vec::new();
+        let mut measured = None;
+        for seen in page {
+            self.listed += 1;
+            let Some(newer_jobs) = self.wanted.remove(&seen.provider_job_id) else { continue };
+            if let Some(newer_jobs) = newer_jobs {
+                measured = Some(self.listed as f64 / (newer_jobs + 1) as f64);
+            }
+            found.push(seen);
+        }
+        let Density(believed) = self.density;
+        // A page that shows none of the jobs tells that they stand deeper than was thought.
+        let density = measured.unwrap_or(believed * 2.0).clamp(1.0, LISTED_PER_KNOWN_MAX);
+        self.density = Density(density);
+        found
+    }
+
+    /// Ends the pages, and answers the jobs that were on none of them.
+    pub fn take_rest(&mut self) -> Vec<String> {
+        if !self.has_read {
+            // Nothing was measured, and what was may be out of date.
+            let Density(believed) = self.density;
+            self.density = Density((believed * 0.9).max(1.0));
+        }
+        std::mem::take(&mut self.wanted).into_keys().collect()
+    }
+
+    /// What was learnt for the next round.
+    pub fn density(&self) -> Density {
+        self.density
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observation::Source;
+    use super::super::timestamp::from_micros;
+    use super::*;
+
+    fn seen(id: &str) -> Observation {
+        Observation::silent("replicate", id, Source::Poll, from_micros(0))
+    }
+
+    fn page(ids: std::ops::Range<usize>, name: &str) -> Vec<Observation> {
+        ids.map(|n| seen(&format!("{name}{n}"))).collect()
+    }
+
+    fn round(jobs: usize, density: Density) -> PollRound {
+        PollRound::new((0..jobs).map(|n| (format!("job{n}"), Some(n))), density)
+    }
+
+    #[test]
+    fn one_page_finds_every_job_of_an_account_that_only_trains() {
+        let mut round = round(50, Density::default());
+        assert!(round.saves_calls_by_a_page());
+        assert_eq!(round.take_page(page(0..100, "job")).len(), 50);
+        assert!(!round.saves_calls_by_a_page());
+        assert_eq!(round.take_rest(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_single_job_is_asked_for_by_itself() {
+        let mut round = round(1, Density::default());
+        assert!(!round.saves_calls_by_a_page());
+        assert_eq!(round.take_rest(), ["job0"]);
+    }
+
+    #[test]
+    fn pages_of_inference_alone_are_not_read_for_ever() {
+        let mut round = round(20, Density::default());
+        let mut pages = 0;
+        while round.saves_calls_by_a_page() {
+            assert_eq!(round.take_page(page(0..100, "inference")), []);
+            pages += 1;
+        }
+        assert!(pages < 20, "{pages} pages, where 20 single calls would have done");
+        assert_eq!(round.take_rest().len(), 20);
+    }
+
+    #[test]
+    fn the_next_round_knows_how_deep_the_jobs_stand() {
+        let mut first = round(3, Density::default());
+        let mut among_inference = page(0..99, "inference");
+        among_inference.push(seen("job0"));
+        assert_eq!(first.take_page(among_inference).len(), 1);
+        assert!(!round(3, first.density()).saves_calls_by_a_page());
+    }
+
+    #[test]
+    fn what_was_learnt_fades_while_no_page_confirms_it() {
+        let mut density = Density(10_000.0);
+        for _ in 0..200 {
+            let mut round = round(3, density);
+            round.take_rest();
+            density = round.density();
+        }
+        assert!(round(3, density).saves_calls_by_a_page());
+    }
+}
