@@ -1,11 +1,14 @@
 //! The laws of the merge, over all orders of generated histories.
 
+use std::mem::discriminant;
+
 use jobsyncd::config::DatabaseUrl;
 use jobsyncd::db::audit::audit;
 use jobsyncd::db::connection::{Connection, Role};
 use jobsyncd::db::observations::{Report, record};
 use jobsyncd::domain::cost::Prices;
 use jobsyncd::domain::job::{Job, JobStatus};
+use jobsyncd::domain::liveness::Alarm;
 use jobsyncd::domain::observation::{Observation, ProgressReading, Source, merge};
 use jobsyncd::domain::progress::Progress;
 use jobsyncd::domain::timestamp::{Timestamp, from_micros};
@@ -13,9 +16,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::{collection, option};
 
-/// Few values each, so that observations often agree, and often in part.
+/// Few values each, so that observations often agree, and often in part. Six minutes lie between two
+/// instants, so that some are far enough apart for an alarm, and some are not.
 fn instant() -> impl Strategy<Value = Timestamp> {
-    (0_i64..4).prop_map(from_micros)
+    (0_i64..4).prop_map(|n| from_micros(n * 360_000_000))
 }
 
 fn text() -> impl Strategy<Value = Option<String>> {
@@ -28,11 +32,14 @@ fn model() -> impl Strategy<Value = Option<String>> {
 }
 
 fn progress() -> impl Strategy<Value = Option<ProgressReading>> {
-    let numbers =
-        (0_u64..3, option::of(0_u64..3), option::of(select(vec![0.1, 0.25])), any::<bool>());
-    option::of(numbers.prop_map(|(log_bytes, step, loss, loss_is_finite)| ProgressReading {
-        progress: Progress { step, loss, loss_is_finite, ..Progress::default() },
-        log_bytes,
+    let numbers = (
+        (0_u64..3, 0_u32..2, option::of(0_u64..3)),
+        option::of(select(vec![0.1, 0.25])),
+        any::<bool>(),
+    );
+    option::of(numbers.prop_map(|((log_bytes, restarts, step), loss, loss_is_finite)| {
+        let progress = Progress { restarts, step, loss, loss_is_finite, ..Progress::default() };
+        ProgressReading { progress, log_bytes }
     }))
 }
 
@@ -47,7 +54,12 @@ prop_compose! {
         (error_message, output_url, provider_status) in (text(), text(), text()),
         (model, version, web_url) in (model(), text(), text()),
         progress in progress(),
+        missing_since in option::weighted(0.3, instant()),
     ) -> Observation {
+        if let Some(since) = missing_since {
+            let since = since.min(observed_at);
+            return Observation::missing("replicate", "p1", observed_at, Some(since));
+        }
         Observation {
             by_provider, status, provider_status, created_at, started_at, completed_at,
             predict_time_micros, error_message, output_url, model, version, web_url, progress,
@@ -58,7 +70,7 @@ prop_compose! {
 
 fn unheard_of() -> Job {
     // Later than every observation: who hears of a job first does not say when it began.
-    Job::unheard_of("replicate", "p1", from_micros(1_000))
+    Job::unheard_of("replicate", "p1", from_micros(i64::MAX / 4_000))
 }
 
 fn told<'a>(observations: impl IntoIterator<Item = &'a Observation>) -> Job {
@@ -160,6 +172,12 @@ proptest! {
             prop_assert!(known(&job).iter().zip(known(&change.job)).all(|(was, is)| is >= *was));
             // Silence about the state leaves it alone.
             prop_assert!(said.status.is_some() || !change.is_transition());
+            // An alarm that is on is not raised again, and one that is raised is on.
+            for alarm in &change.alarms {
+                prop_assert!(change.job.alarms().any(|on| on == *alarm));
+                let same = |other: Alarm| discriminant(&other) == discriminant(alarm);
+                prop_assert!(!job.alarms().any(same));
+            }
             job = change.job;
         }
     }
@@ -220,7 +238,8 @@ proptest! {
                 .map(|(said, id)| Observation { provider_job_id: id.to_owned(), ..said })
                 .map(|said| Report::of_call(said, true))
                 .collect();
-            record(&mut connection, &reports, &prices, from_micros(9)).expect("a commit");
+            let recorded = record(&mut connection, &reports, &prices, from_micros(9));
+            recorded.expect("a commit");
         }
         let mut findings = Vec::new();
         audit(&mut connection, from_micros(9), |finding| findings.push(finding.clone()))

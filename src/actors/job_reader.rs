@@ -15,6 +15,7 @@ use crate::domain::event::{LoggedEvent, Seq};
 use crate::domain::job::{Job, JobId};
 use crate::domain::job_query::JobQuery;
 use crate::domain::packed_log::PackedLog;
+use crate::domain::poll_round::RoundScope;
 use crate::domain::timeline::Timeline;
 use crate::domain::timestamp::Timestamp;
 
@@ -65,18 +66,15 @@ impl Question for ListJobs {
     }
 }
 
-/// The active jobs that nobody confirmed since an instant.
+/// The active jobs that a round of polling asks for.
 #[derive(Debug)]
-pub struct ListActiveJobs {
-    /// Jobs that were confirmed later are left out.
-    pub unconfirmed_since: Timestamp,
-}
+pub struct ListActiveJobs(pub RoundScope);
 
 impl Question for ListActiveJobs {
     type Answer = Vec<ActiveJob>;
 
     fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
-        jobs::active(connection, self.unconfirmed_since)
+        jobs::active(connection, &self.0)
     }
 }
 

@@ -4,7 +4,8 @@
 //! Rounds never overlap and never pile up: the next one is scheduled when one ends, and whoever
 //! wants a refresh while a round is under way gets the round after it, together with all others
 //! who do. A slow reconciliation of jobs that nobody confirmed lately always runs, also where
-//! webhooks make polling unnecessary: a webhook speeds things up, it never replaces looking.
+//! webhooks make polling unnecessary: a webhook speeds things up, it never replaces looking. It also
+//! reads the logs that nobody watches, since only they tell whether a job still gets on.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::provider_client::{RefreshJobs, Refreshed};
 use crate::db::error::StoreError;
 use crate::db::jobs::ActiveJob;
 use crate::db::settings::Setting;
+use crate::domain::poll_round::RoundScope;
 use crate::domain::polling_policy::{PollingInputs, PollingReason, decide};
 use crate::domain::timestamp::{Timestamp, now};
 
@@ -122,6 +124,8 @@ pub struct Poller {
     last_round: Option<Round>,
     next_round: Option<(SpawnHandle, Timestamp)>,
     next_reconciliation: Option<SpawnHandle>,
+    /// The time for a reconciliation came while a round was under way.
+    is_reconciliation_due: bool,
     is_stopping: bool,
 }
 
@@ -135,6 +139,7 @@ impl Poller {
             last_round: None,
             next_round: None,
             next_reconciliation: None,
+            is_reconciliation_due: false,
             is_stopping: false,
         }
     }
@@ -165,20 +170,16 @@ impl Poller {
         let (sender, receiver) = oneshot::channel();
         self.waiting.push(sender);
         if !self.is_running {
-            self.begin_round(now(), context);
+            self.begin_round(RoundScope::everything(now()), context);
         }
         receiver
     }
 
-    /// Asks about the active jobs that nobody confirmed since an instant.
-    fn begin_round(&mut self, unconfirmed_since: Timestamp, context: &mut Context<Self>) {
+    /// Asks about active jobs.
+    fn begin_round(&mut self, scope: RoundScope, context: &mut Context<Self>) {
         self.is_running = true;
         let waiting = std::mem::take(&mut self.waiting);
-        let round = run_round(
-            self.options.reader.clone(),
-            self.options.providers.clone(),
-            unconfirmed_since,
-        );
+        let round = run_round(self.options.reader.clone(), self.options.providers.clone(), scope);
         context.spawn(round.into_actor(self).map(|result, this, context| {
             this.end_round(result, waiting, context);
         }));
@@ -200,7 +201,9 @@ impl Poller {
         }
         self.is_running = false;
         if !self.waiting.is_empty() {
-            self.begin_round(now(), context);
+            self.begin_round(RoundScope::everything(now()), context);
+        } else if std::mem::take(&mut self.is_reconciliation_due) && !self.is_stopping {
+            self.begin_round(self.reconciliation(), context);
         }
         self.schedule(context);
     }
@@ -217,7 +220,7 @@ impl Poller {
         let timer = context.run_later(pause, |this, context| {
             this.next_round = None;
             if !this.is_running {
-                this.begin_round(now(), context);
+                this.begin_round(RoundScope::routine(now()), context);
             }
         });
         self.next_round = Some((timer, now() + pause));
@@ -226,12 +229,20 @@ impl Poller {
     fn schedule_reconciliation(&mut self, context: &mut Context<Self>) {
         let pause = Duration::from_secs(self.options.reconciliation_interval_seconds);
         let timer = context.run_later(pause, move |this, context| {
-            if !this.is_running {
-                this.begin_round(now() - pause, context);
+            if this.is_running {
+                this.is_reconciliation_due = true;
+            } else {
+                this.begin_round(this.reconciliation(), context);
             }
             this.schedule_reconciliation(context);
         });
         self.next_reconciliation = Some(timer);
+    }
+
+    fn reconciliation(&self) -> RoundScope {
+        // The configuration allows a day at most.
+        let pause = self.options.reconciliation_interval_seconds.cast_signed();
+        RoundScope::reconciliation(now(), chrono::Duration::seconds(pause))
     }
 
     fn log_state(&self) {
@@ -249,10 +260,10 @@ impl Poller {
 async fn run_round(
     reader: Recipient<Read<ListActiveJobs>>,
     providers: HashMap<String, Recipient<RefreshJobs>>,
-    unconfirmed_since: Timestamp,
+    scope: RoundScope,
 ) -> RoundResult {
     let started_at = now();
-    let active = match reader.send(Read(ListActiveJobs { unconfirmed_since })).await {
+    let active = match reader.send(Read(ListActiveJobs(scope))).await {
         Ok(active) => active?,
         Err(_) => Vec::new(),
     };
@@ -300,7 +311,7 @@ impl Actor for Poller {
         self.log_state();
         // What happened while the daemon was down is worth knowing at once, also beside webhooks:
         // those that were sent meanwhile are lost.
-        self.begin_round(now(), context);
+        self.begin_round(RoundScope::everything(now()), context);
         self.schedule_reconciliation(context);
     }
 }

@@ -3,6 +3,7 @@
 //! An HTTP client of awc belongs to its thread, so the calls of one provider share one thread,
 //! where they run concurrently under one rate budget and one circuit breaker.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use actix::prelude::*;
@@ -15,6 +16,7 @@ use crate::db::jobs::ActiveJob;
 use crate::db::observations::{Effect, Report};
 use crate::domain::observation::{Observation, Source};
 use crate::domain::poll_round::{Density, PollRound};
+use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::{
     Account, CallerHealth, Page, Provider, ProviderError, SharedProvider, Snapshot,
 };
@@ -103,10 +105,31 @@ struct Refresh {
     provider: SharedProvider,
     store: Recipient<RecordReports>,
     round: PollRound,
+    /// The jobs whose log is to be read: only asking for one by itself shows it.
+    unread: Vec<String>,
+    /// Since when the provider has not known a job, of those that it did not know the last time.
+    missing_since: HashMap<String, Timestamp>,
     outcome: Refreshed,
 }
 
 impl Refresh {
+    fn new(client: &ProviderClient, jobs: Vec<ActiveJob>) -> Self {
+        let missing_since = jobs
+            .iter()
+            .filter_map(|job| Some((job.provider_job_id.clone(), job.missing_since?)))
+            .collect();
+        let (unread, listed): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.wants_log);
+        let listed = listed.into_iter().map(|job| (job.provider_job_id, job.newer_jobs));
+        Self {
+            provider: client.provider.clone(),
+            store: client.store.clone(),
+            round: PollRound::new(listed, client.density),
+            unread: unread.into_iter().map(|job| job.provider_job_id).collect(),
+            missing_since,
+            outcome: Refreshed::default(),
+        }
+    }
+
     async fn run(&mut self) {
         let mut cursor = None;
         while self.round.saves_calls_by_a_page() {
@@ -138,19 +161,27 @@ impl Refresh {
 
     async fn ask_one_by_one(&mut self) {
         let provider = self.provider.clone();
-        let calls = self.round.take_rest().into_iter().map(move |id| {
+        let mut wanted = self.round.take_rest();
+        wanted.append(&mut self.unread);
+        let calls = wanted.into_iter().map(move |id| {
             let provider = provider.clone();
-            async move { provider.job(&id).await }
+            async move {
+                let answer = provider.job(&id).await;
+                (id, answer)
+            }
         });
         let mut answers =
             stream::iter(calls).buffer_unordered(CONCURRENT_CALLS).ready_chunks(CONCURRENT_CALLS);
         while let Some(answers) = answers.next().await {
             let mut found = Vec::with_capacity(answers.len());
-            for answer in answers {
+            for (id, answer) in answers {
                 self.outcome.calls += u64::from(was_made(&answer));
                 match answer {
                     Ok(snapshot) => found.push(snapshot.observation),
                     Err(error) => {
+                        if matches!(error, ProviderError::NotFound(_)) {
+                            found.push(self.missing(&id));
+                        }
                         self.outcome.failed += 1;
                         self.note(&error);
                     }
@@ -158,6 +189,12 @@ impl Refresh {
             }
             self.record(found).await;
         }
+    }
+
+    /// What the provider's word means that it does not know a job.
+    fn missing(&self, id: &str) -> Observation {
+        let since = self.missing_since.get(id).copied();
+        Observation::missing(self.provider.name(), id, now(), since)
     }
 
     async fn record(&mut self, found: Vec<Observation>) {
@@ -259,13 +296,7 @@ impl Handler<RefreshJobs> for ProviderClient {
     type Result = ResponseActFuture<Self, Result<Refreshed, ProviderError>>;
 
     fn handle(&mut self, message: RefreshJobs, _: &mut Self::Context) -> Self::Result {
-        let wanted = message.jobs.into_iter().map(|job| (job.provider_job_id, job.newer_jobs));
-        let mut refresh = Refresh {
-            provider: self.provider.clone(),
-            store: self.store.clone(),
-            round: PollRound::new(wanted, self.density),
-            outcome: Refreshed::default(),
-        };
+        let mut refresh = Refresh::new(self, message.jobs);
         let run = async move {
             refresh.run().await;
             refresh

@@ -11,11 +11,12 @@ use diesel::sql_types::{Nullable, Text};
 use super::connection::Connection;
 use super::error::StoreError;
 use super::on_each_backend;
-use super::row::{JobRow, UpdateJob};
+use super::row::{JobRow, UpdateJob, read_liveness};
 use super::schema::jobs;
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
-use crate::domain::timestamp::{Timestamp, to_micros};
+use crate::domain::poll_round::{RoundScope, WayToAsk};
+use crate::domain::timestamp::{Timestamp, from_micros, to_micros};
 
 /// The job with this identifier.
 ///
@@ -188,6 +189,33 @@ pub struct ActiveJob {
     pub provider_job_id: String,
     /// How many newer jobs of the provider we know; None where that are more than were counted.
     pub newer_jobs: Option<usize>,
+    /// Since when the provider has not known it, where it did not when it was asked last.
+    pub missing_since: Option<Timestamp>,
+    /// Whether its log is to be read, which no list shows.
+    pub wants_log: bool,
+}
+
+/// What is read of a job to decide whether a round asks for it.
+#[derive(Debug, Queryable)]
+struct ActiveRow {
+    provider: String,
+    provider_job_id: String,
+    status: String,
+    confirmed_at: Option<i64>,
+    liveness: String,
+}
+
+impl ActiveRow {
+    /// What the round must know of the job, if it asks for it.
+    fn in_scope(self, scope: &RoundScope) -> Option<ActiveJob> {
+        let Self { provider, provider_job_id, status, confirmed_at, liveness } = self;
+        let liveness = read_liveness(&liveness, &provider_job_id);
+        let is_running = status == JobStatus::Running.as_str();
+        let way = scope.asks(is_running, confirmed_at.map(from_micros), &liveness)?;
+        let missing_since = liveness.missing_since();
+        let wants_log = way == WayToAsk::ForLog;
+        Some(ActiveJob { provider, provider_job_id, newer_jobs: None, missing_since, wants_log })
+    }
 }
 
 /// How many of the newest jobs are counted to say where an active job stands in the provider's
@@ -195,41 +223,42 @@ pub struct ActiveJob {
 /// unless very many are active.
 const RANKED_JOBS: i64 = 2_000;
 
-/// The cloud jobs that have not ended, or whose end the provider itself has not confirmed, and
-/// that nobody confirmed since `unconfirmed_since`; newest first.
+/// The cloud jobs that have not ended, or whose end the provider itself has not confirmed, as far as
+/// `scope` holds them; newest first.
 ///
 /// # Errors
 /// Where the database fails.
 pub fn active(
     connection: &mut Connection,
-    unconfirmed_since: Timestamp,
+    scope: &RoundScope,
 ) -> Result<Vec<ActiveJob>, StoreError> {
-    let before = to_micros(unconfirmed_since);
     connection.read(|connection| {
-        let active: Vec<(String, String)> = on_each_backend!(&mut *connection, |c| {
+        let rows: Vec<ActiveRow> = on_each_backend!(&mut *connection, |c| {
             let words = JobStatus::ACTIVE.map(JobStatus::as_str);
-            let unconfirmed = jobs::confirmed_at.is_null();
             jobs::table
                 .filter(jobs::job_type.eq("cloud"))
                 .filter(jobs::provider_job_id.is_not_null())
-                .filter(jobs::status.eq_any(words).or(unconfirmed))
-                .filter(jobs::confirmed_at.is_null().or(jobs::confirmed_at.lt(before)))
+                .filter(jobs::status.eq_any(words).or(jobs::confirmed_at.is_null()))
                 .order((jobs::created_at.desc(), jobs::job_id.asc()))
-                .select((jobs::provider, jobs::provider_job_id.assume_not_null()))
+                .select((
+                    jobs::provider,
+                    jobs::provider_job_id.assume_not_null(),
+                    jobs::status,
+                    jobs::confirmed_at,
+                    jobs::liveness,
+                ))
                 .load(c)
         })?;
+        let mut active: Vec<_> = rows.into_iter().filter_map(|row| row.in_scope(scope)).collect();
         if active.is_empty() {
-            return Ok(Vec::new());
+            return Ok(active);
         }
         let ranks = ranks(connection)?;
-        Ok(active
-            .into_iter()
-            .map(|at_provider| {
-                let newer_jobs = ranks.get(&at_provider).copied();
-                let (provider, provider_job_id) = at_provider;
-                ActiveJob { provider, provider_job_id, newer_jobs }
-            })
-            .collect())
+        for job in &mut active {
+            let at_provider = (job.provider.clone(), job.provider_job_id.clone());
+            job.newer_jobs = ranks.get(&at_provider).copied();
+        }
+        Ok(active)
     })
 }
 

@@ -11,7 +11,8 @@ use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{Event, LoggedEvent, Notice};
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_view::JobView;
-use crate::domain::observation::{Change, Observation, merge};
+use crate::domain::liveness::Alarm;
+use crate::domain::observation::{Change, Observation, Source, merge};
 use crate::domain::timestamp::Timestamp;
 
 /// An observation on its way into the store.
@@ -175,9 +176,13 @@ impl Recorder<'_> {
             let previous = change.previous;
             let event = Event::JobStatusChanged { job_id, status, previous, source, job: view };
             self.log.append(self.connection, &event)?;
-        } else if change.is_visible {
+        } else if change.is_visible && change.alarms.is_empty() {
             let event = Event::JobUpdated { job_id, status, source, job: view };
             self.log.append(self.connection, &event)?;
+        }
+        for alarm in &change.alarms {
+            let job = JobView::new(job, self.prices, self.now);
+            self.log.append(self.connection, &alarm_event(*alarm, source, job_id, status, job))?;
         }
         if let Some(progress) = job.progress.as_ref().filter(|_| change.has_progressed) {
             let (job_id, progress) = (job.job_id.clone(), progress.clone());
@@ -197,11 +202,29 @@ impl Recorder<'_> {
     }
 }
 
+fn alarm_event<'a>(
+    alarm: Alarm,
+    source: Source,
+    job_id: &'a JobId,
+    status: JobStatus,
+    job: JobView<'a>,
+) -> Event<'a> {
+    match alarm {
+        Alarm::Gone { since } => {
+            Event::JobGone { job_id, status, source, missing_since: since, job }
+        }
+        Alarm::Stalled { since } => {
+            Event::JobStalled { job_id, status, source, stalled_since: since, job }
+        }
+    }
+}
+
 /// The fields in which two states of a job differ, as the contract names them.
 fn differences(before: &Job, after: &Job) -> Map<String, Value> {
     let mut differences = Differences::default();
     differences.compare("status", before.status, after.status);
-    differences.compare("provider_status", &before.provider_status, &after.provider_status);
+    differences.compare("provider_status", before.provider_word(), after.provider_word());
+    differences.compare("stalled_since", before.stalled_since(), after.stalled_since());
     differences.compare("started_at", before.started_at, after.started_at);
     differences.compare("completed_at", before.ended_at(), after.ended_at());
     differences.compare(

@@ -10,6 +10,7 @@ use diesel::sql_types::Text;
 
 use super::schema::jobs;
 use crate::domain::job::{Job, JobId, JobStatus, JobType};
+use crate::domain::liveness::Liveness;
 use crate::domain::timestamp::{from_micros, to_micros};
 
 /// A row of `jobs`. What is written is borrowed from its job.
@@ -49,6 +50,7 @@ pub(super) struct JobRow<'a> {
     output_url: Option<Cow<'a, str>>,
     progress: Option<String>,
     provenance: String,
+    liveness: String,
 }
 
 /// Writes a row over that of its job, but for the columns that stay as they were made.
@@ -116,6 +118,7 @@ impl<'a> From<&'a Job> for JobRow<'a> {
             output_url: borrowed(&job.output_url),
             progress: job.progress.as_ref().map(as_json),
             provenance: as_json(&job.provenance),
+            liveness: as_json(&job.liveness),
         }
     }
 }
@@ -133,6 +136,7 @@ impl From<JobRow<'_>> for Job {
             status,
             progress: row.progress.as_deref().and_then(|json| from_json(json, &row.job_id)),
             provenance: from_json(&row.provenance, &row.job_id).unwrap_or_default(),
+            liveness: read_liveness(&row.liveness, &row.job_id),
             job_id: JobId(row.job_id.into_owned()),
             provider: row.provider.into_owned(),
             provider_job_id: row.provider_job_id.map(Cow::into_owned),
@@ -156,6 +160,11 @@ impl From<JobRow<'_>> for Job {
             output_url: row.output_url.map(Cow::into_owned),
         }
     }
+}
+
+/// What the column says of a job's liveness.
+pub(super) fn read_liveness(json: &str, job_id: &str) -> Liveness {
+    from_json(json, job_id).unwrap_or_default()
 }
 
 fn borrowed(text: &Option<String>) -> Option<Cow<'_, str>> {

@@ -27,6 +27,7 @@ diesel::table! {
         output_url -> Nullable<Text>,
         progress -> Nullable<Text>,
         provenance -> Text,
+        liveness -> Text,
     }
 }
 

@@ -198,9 +198,10 @@ fn judge(
 
 /// The fields that change only together with an event. Of a job that runs, cost and duration grow by
 /// themselves, and progress and confirmations are not in the log.
-const TOLD_FIELDS: [&str; 12] = [
+const TOLD_FIELDS: [&str; 13] = [
     "status",
     "provider_status",
+    "stalled_since",
     "job_type",
     "provider",
     "config_name",

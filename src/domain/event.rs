@@ -61,6 +61,32 @@ pub enum Event<'a> {
         /// The whole job.
         job: JobView<'a>,
     },
+    /// The provider does not know a job any more. That is no state: it may be back.
+    JobGone {
+        /// Which job.
+        job_id: &'a JobId,
+        /// The state in which it was last seen.
+        status: JobStatus,
+        /// How we learnt it.
+        source: Source,
+        /// When the provider first did not know it.
+        missing_since: Timestamp,
+        /// The whole job.
+        job: JobView<'a>,
+    },
+    /// A running job has taken no step for too long.
+    JobStalled {
+        /// Which job.
+        job_id: &'a JobId,
+        /// The state, which is as it was.
+        status: JobStatus,
+        /// How we learnt it.
+        source: Source,
+        /// When we first saw its last step.
+        stalled_since: Timestamp,
+        /// The whole job.
+        job: JobView<'a>,
+    },
     /// A job was deleted from the store.
     JobDeleted {
         /// Which job.
@@ -94,6 +120,8 @@ impl Event<'_> {
             Self::JobStatusChanged { .. } => "job_status_changed",
             Self::JobDiscovered { .. } => "job_discovered",
             Self::JobUpdated { .. } => "job_updated",
+            Self::JobGone { .. } => "job_gone",
+            Self::JobStalled { .. } => "job_stalled",
             Self::JobDeleted { .. } => "job_deleted",
             Self::SyncCompleted { .. } => "sync_completed",
         }
@@ -105,6 +133,8 @@ impl Event<'_> {
             Self::JobStatusChanged { job_id, .. }
             | Self::JobDiscovered { job_id, .. }
             | Self::JobUpdated { job_id, .. }
+            | Self::JobGone { job_id, .. }
+            | Self::JobStalled { job_id, .. }
             | Self::JobDeleted { job_id } => Some(job_id),
             Self::SyncCompleted { .. } => None,
         }

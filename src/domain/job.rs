@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::liveness::Liveness;
 use super::observation::Provenance;
 use super::progress::Progress;
 use super::timestamp::Timestamp;
@@ -218,6 +219,8 @@ pub struct Job {
     pub progress: Option<Progress>,
     /// Which observation each of the disputable values is from.
     pub provenance: Provenance,
+    /// Whether the provider still has it, and whether it still gets on.
+    pub liveness: Liveness,
 }
 
 impl Job {
@@ -249,7 +252,13 @@ impl Job {
             output_url: None,
             progress: None,
             provenance: Provenance::default(),
+            liveness: Liveness::default(),
         }
+    }
+
+    /// What the provider calls the job's state; of a job that it does not know any more, `gone`.
+    pub fn provider_word(&self) -> Option<&str> {
+        self.gone_since().map_or(self.provider_status.as_deref(), |_| Some("gone"))
     }
 
     /// When the job came into `status` by the provider's clock, where that is known.

@@ -33,6 +33,8 @@ pub struct JobView<'a> {
     /// The same as `completed_at`; the existing command line reads it.
     finished_at: Option<Timestamp>,
     provider_status: Option<&'a str>,
+    /// Since when a running job has taken no step, where that is too long.
+    stalled_since: Option<Timestamp>,
     cost_is_estimate: bool,
     confirmed_at: Option<Timestamp>,
     progress: Option<&'a Progress>,
@@ -67,7 +69,8 @@ impl<'a> JobView<'a> {
             is_active: job.status.is_active(),
             duration_seconds: lasted.map(|lasted| (lasted.num_milliseconds().max(0) as f64) / 1e3),
             finished_at: ended_at,
-            provider_status: job.provider_status.as_deref(),
+            provider_status: job.provider_word(),
+            stalled_since: job.stalled_since(),
             cost_is_estimate: estimate.is_some(),
             confirmed_at: job.confirmed_at,
             progress: job.progress.as_ref(),

@@ -9,6 +9,7 @@ pub mod event;
 pub mod job;
 pub mod job_query;
 pub mod job_view;
+pub mod liveness;
 pub mod log;
 pub mod model_filter;
 pub mod observation;

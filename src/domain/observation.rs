@@ -18,6 +18,7 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, JobStatus};
+use super::liveness::Alarm;
 use super::packed_log::PackedLog;
 use super::progress::Progress;
 use super::timestamp::{Timestamp, to_micros};
@@ -74,6 +75,9 @@ pub struct Observation {
     /// Whether the provider itself speaks. What the trainer inside the job says is believed, but
     /// it confirms nothing: the provider may still see the job end otherwise.
     pub by_provider: bool,
+    /// Since when the provider has not known the job, where that is what it answered. It then says
+    /// nothing else, and nothing about the job's state.
+    pub missing_since: Option<Timestamp>,
     /// The state; None where the source used a word that we do not know, or none.
     pub status: Option<JobStatus>,
     /// The provider's own word for the state.
@@ -116,6 +120,7 @@ impl Observation {
             source,
             observed_at,
             by_provider: true,
+            missing_since: None,
             status: None,
             provider_status: None,
             created_at: None,
@@ -129,6 +134,20 @@ impl Observation {
             web_url: None,
             progress: None,
             logs: None,
+        }
+    }
+
+    /// The provider does not know the job; `since` says when it first did not, where it did not know
+    /// it the last time either.
+    pub fn missing(
+        provider: &str,
+        provider_job_id: &str,
+        observed_at: Timestamp,
+        since: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            missing_since: Some(since.unwrap_or(observed_at)),
+            ..Self::silent(provider, provider_job_id, Source::Poll, observed_at)
         }
     }
 
@@ -220,6 +239,8 @@ pub struct Change {
     pub is_visible: bool,
     /// Whether the progress changed.
     pub has_progressed: bool,
+    /// The alarms that the job was not in before.
+    pub alarms: Vec<Alarm>,
 }
 
 impl Change {
@@ -235,6 +256,7 @@ pub fn merge(job: &Job, observation: &Observation) -> Option<Change> {
     merge_state(&mut merged, observation);
     merge_values(&mut merged, observation);
     merge_progress(&mut merged, observation);
+    merged.liveness.take(observation);
     if merged == *job {
         return None;
     }
@@ -245,14 +267,25 @@ pub fn merge(job: &Job, observation: &Observation) -> Option<Change> {
         first_seen_at: job.first_seen_at,
         progress: job.progress.clone(),
         provenance: job.provenance,
+        liveness: job.liveness,
         ..merged.clone()
     };
     Some(Change {
-        is_visible: as_seen_before != *job,
+        is_visible: as_seen_before != *job || !merged.alarms().eq(job.alarms()),
+        alarms: new_alarms(job, &merged),
         previous: job.status,
         has_progressed,
         job: merged,
     })
+}
+
+/// An alarm goes on for as long as it lasts, even where we learn that it began at another time.
+fn new_alarms(before: &Job, after: &Job) -> Vec<Alarm> {
+    let was_on = |alarm: &Alarm| match alarm {
+        Alarm::Gone { .. } => before.gone_since().is_some(),
+        Alarm::Stalled { .. } => before.stalled_since().is_some(),
+    };
+    after.alarms().filter(|alarm| !was_on(alarm)).collect()
 }
 
 /// The state, when it was first and last reported, and the end's time.

@@ -1,13 +1,73 @@
-//! A round of polling: which of the wanted jobs are found on pages of the provider's list, and which
-//! had better be asked for one by one. It makes no call; whoever drives it does.
+//! A round of polling: which jobs it asks for, which of them are found on pages of the provider's
+//! list, and which had better be asked for one by one. It makes no call; whoever drives it does.
 
 use std::collections::BTreeMap;
 
+use super::liveness::{GONE_AFTER, Liveness};
 use super::observation::Observation;
 use super::poll_plan::cheapest_page_count;
+use super::timestamp::Timestamp;
 
 /// The most entries of the provider's list that are assumed to stand between two known ones.
 const LISTED_PER_KNOWN_MAX: f64 = 10_000.0;
+
+/// Which of the jobs that have not ended, or whose end is not confirmed, a round asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoundScope {
+    /// Those that nobody confirmed since then.
+    unconfirmed_since: Timestamp,
+    /// And the running ones whose log nobody read since then; None for no logs.
+    unread_since: Option<Timestamp>,
+    /// But of the jobs that are gone only those that were not asked for since then.
+    gone_unasked_since: Timestamp,
+}
+
+/// How a round asks for a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayToAsk {
+    /// By whatever costs least.
+    Cheaply,
+    /// By itself: no list shows its log.
+    ForLog,
+}
+
+impl RoundScope {
+    /// Every job, also those that are gone: somebody wants to know.
+    pub fn everything(now: Timestamp) -> Self {
+        Self { unconfirmed_since: now, unread_since: None, gone_unasked_since: now }
+    }
+
+    /// Every job; those that are gone now and then.
+    pub fn routine(now: Timestamp) -> Self {
+        Self { gone_unasked_since: now - GONE_AFTER, ..Self::everything(now) }
+    }
+
+    /// What nobody looked at for half of the pause between two reconciliations. A job that the last one
+    /// confirmed is then asked for by this one, and not only by every second.
+    pub fn reconciliation(now: Timestamp, pause: chrono::Duration) -> Self {
+        let lately = now - pause / 2;
+        Self { unconfirmed_since: lately, unread_since: Some(lately), ..Self::routine(now) }
+    }
+
+    /// How to ask for a job; None where the round does not.
+    pub fn asks(
+        &self,
+        is_running: bool,
+        confirmed_at: Option<Timestamp>,
+        liveness: &Liveness,
+    ) -> Option<WayToAsk> {
+        let was_asked = liveness.missing_at().is_some_and(|at| at >= self.gone_unasked_since);
+        if liveness.gone_since().is_some() && was_asked {
+            return None;
+        }
+        let is_unread = |since| liveness.read_at().is_none_or(|read_at| read_at < since);
+        if is_running && self.unread_since.is_some_and(is_unread) {
+            return Some(WayToAsk::ForLog);
+        }
+        let is_unconfirmed = confirmed_at.is_none_or(|at| at < self.unconfirmed_since);
+        is_unconfirmed.then_some(WayToAsk::Cheaply)
+    }
+}
 
 /// How many entries of the provider's list there are for each one that we know: an account's
 /// inference stands between its trainings. It is learnt from the pages that are read, and carried
@@ -103,6 +163,19 @@ mod tests {
 
     fn page(ids: std::ops::Range<usize>, name: &str) -> Vec<Observation> {
         ids.map(|n| seen(&format!("{name}{n}"))).collect()
+    }
+
+    #[test]
+    fn every_reconciliation_asks_for_what_the_last_one_confirmed() {
+        let pause = chrono::Duration::minutes(5);
+        let ended_at = from_micros(1_000_000);
+        let confirmed_at = Some(ended_at + chrono::Duration::milliseconds(100));
+        let unread = Liveness::default();
+        let next = RoundScope::reconciliation(ended_at + pause, pause);
+        assert_eq!(next.asks(false, confirmed_at, &unread), Some(WayToAsk::Cheaply));
+        assert_eq!(next.asks(true, confirmed_at, &unread), Some(WayToAsk::ForLog));
+        let soon = RoundScope::reconciliation(ended_at + pause / 3, pause);
+        assert_eq!(soon.asks(false, confirmed_at, &unread), None);
     }
 
     fn round(jobs: usize, density: Density) -> PollRound {

@@ -238,7 +238,8 @@ impl Caller {
                 self.budget.borrow_mut().block(retry_after_seconds, now());
                 ProviderError::Throttled { retry_after_seconds, detail }
             }
-            StatusCode::NOT_FOUND => ProviderError::NotFound(detail),
+            // Without words of the provider's own, a proxy or a wrong address may have answered.
+            StatusCode::NOT_FOUND if problem.says_something() => ProviderError::NotFound(detail),
             status if status.is_server_error() => {
                 ProviderError::Failing { status: status.as_u16(), detail }
             }
@@ -290,6 +291,10 @@ struct Problem {
 impl Problem {
     fn read(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    fn says_something(&self) -> bool {
+        self.detail.is_some() || self.title.is_some()
     }
 
     fn words(&self, status: StatusCode) -> String {

@@ -20,6 +20,9 @@ pub type Answer<'a, T> = LocalBoxFuture<'a, Result<T, ProviderError>>;
 
 /// A cloud that runs jobs. Another one costs one file that implements this.
 pub trait Provider {
+    /// The name of the provider in routes and jobs.
+    fn name(&self) -> &'static str;
+
     /// Whose account the token is of.
     fn account(&self) -> Answer<'_, Account>;
 
@@ -85,7 +88,7 @@ pub enum ProviderError {
         /// The environment variable to set.
         variable: &'static str,
     },
-    /// The provider does not know the job.
+    /// The provider says, in its own words, that it does not know the job.
     #[error("the provider does not know it: {0}")]
     NotFound(String),
     /// The provider refused.

@@ -61,6 +61,10 @@ impl Replicate {
 }
 
 impl Provider for Replicate {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
     fn account(&self) -> Answer<'_, Account> {
         Box::pin(async {
             let account: WireAccount =

@@ -37,9 +37,9 @@ pub enum FaultKind {
         /// The value of `Retry-After`; without it there is no such header.
         retry_after_seconds: Option<u64>,
     },
-    /// A failure of the server.
+    /// A failure of the server, or of a proxy before it.
     ServerError {
-        /// 500 to 599.
+        /// 400 to 599.
         status: u16,
         /// What the answer holds.
         body: ErrorBody,

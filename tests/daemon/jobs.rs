@@ -93,6 +93,7 @@ async fn a_finished_job_has_every_field_of_the_contract(
             "duration_seconds": 100.0,
             "finished_at": completed_at,
             "provider_status": "succeeded",
+            "stalled_since": null,
             "cost_is_estimate": false,
             "confirmed_at": null,
             "progress": null,

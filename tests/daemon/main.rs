@@ -8,6 +8,7 @@ mod errors;
 mod events;
 mod ingestor;
 mod jobs;
+mod liveness;
 mod polling;
 mod progress;
 mod providers;

@@ -25,7 +25,8 @@ CREATE TABLE jobs (
     error_message TEXT,
     output_url TEXT,
     progress TEXT,
-    provenance TEXT NOT NULL
+    provenance TEXT NOT NULL,
+    liveness TEXT NOT NULL
 );
 CREATE UNIQUE INDEX jobs_at_provider ON jobs (provider, provider_job_id);
 -- The list: newest first, and of one instant in a fixed order.

@@ -35,6 +35,8 @@ pub struct Progress {
     pub last_log: Option<String>,
     /// How much of the run is done, in percent from 0 to 100.
     pub progress: Option<f64>,
+    /// How often the run began again, or something else began to count its steps.
+    pub restarts: u32,
     /// Training steps taken.
     pub step: Option<u64>,
     /// Training steps to take in all.
@@ -63,6 +65,7 @@ impl Default for Progress {
             stage: None,
             last_log: None,
             progress: None,
+            restarts: 0,
             step: None,
             total_steps: None,
             epoch: None,

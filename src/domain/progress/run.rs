@@ -163,6 +163,7 @@ impl Run {
         }
         self.total_is_of_epoch |= goes_back && is_next_epoch;
         if restarted || is_other_counter {
+            self.known.restarts = self.known.restarts.saturating_add(1);
             self.known.progress = None;
             self.total_is_of_epoch = false;
         }
