@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The order of the prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help demo build test test-deps lint bench release install
+.PHONY: help demo build test test-deps lint crash bench release install
 
 # Tools of the tests first; then rustup's, also for a shell that was open before Rust was installed.
 export PATH := $(CURDIR)/target/tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -37,6 +37,10 @@ lint: ## Check format, lints, dependencies, scripts and systemd units
 	cargo deny --locked --log-level error check licenses bans sources
 	shellcheck scripts/* .ci/run
 	scripts/check-unit
+
+crash: ## Kill the daemon KILLS times under load (300; SEED=… for one run again)
+	KILLS='$(or $(KILLS),300)' $(if $(SEED),SEED='$(SEED)') \
+		cargo test --locked --test crash killed -- --nocapture
 
 bench: ## Measure, and compare with the goals
 	# Both ends of a thousand event streams are in one process.

@@ -22,7 +22,9 @@ use url::Url;
 
 use crate::actors::broadcaster::{Announce, Broadcaster, CloseStreams};
 use crate::actors::job_reader::{GetSetting, JobReader, Read};
-use crate::actors::job_store::{CloseStore, JobStore, JobStoreOptions, Prune, StoreVersion};
+use crate::actors::job_store::{
+    CloseStore, JobStore, JobStoreOptions, Prune, StoreObstacle, StoreVersion,
+};
 use crate::actors::log_watcher::LogWatcher;
 use crate::actors::poller::{Poller, PollerOptions, StopPolling};
 use crate::actors::provider_client::ProviderClient;
@@ -135,6 +137,7 @@ impl BackgroundTasks {
         let database = open_database(&config.database.url)?;
         let prices = Arc::new(prices(&config.providers.replicate));
         let version = StoreVersion::default();
+        let obstacle = StoreObstacle::default();
         let mut arbiters = Vec::new();
 
         let reader = JobReader::start(config.database.url.clone());
@@ -150,6 +153,7 @@ impl BackgroundTasks {
             connection: database.writer,
             prices: prices.clone(),
             version: version.clone(),
+            obstacle: obstacle.clone(),
             announcements: broadcaster.clone().recipient(),
         });
         let readers = Arc::new(LogReaders::default());
@@ -200,6 +204,7 @@ impl BackgroundTasks {
             providers,
             prices,
             version,
+            obstacle,
             config,
         };
         Ok(Self { doors, arbiters, pruning, is_running: true, claim: Some(database.claim) })

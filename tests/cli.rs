@@ -1,154 +1,21 @@
 //! The real binary: what it prints, what it refuses, and how it ends.
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Output;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
 use rstest::rstest;
-use tempfile::TempDir;
+use support::daemon::{Backend, SOON, TestDatabase};
+use support::process::{Home, Process};
 
-/// How long a test waits for anything before it fails.
-const SOON: Duration = Duration::from_secs(20);
 /// A token that must never be seen.
 const SECRET: &str = "r8_never-to-be-seen-0123456789";
-
-/// The binary in an environment in which nothing depends on the machine.
-struct Home {
-    folder: TempDir,
-}
-
-impl Home {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(&path, text).expect("a file");
-        path
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jobsyncd"));
-        command.args(arguments).env_clear().current_dir(self.folder.path());
-        command.env("HOME", self.folder.path()).env("TMPDIR", self.folder.path());
-        command.env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
-        command
-    }
-
-    /// `serve` on a free port, with its database in this home and no account.
-    fn serve(&self) -> Command {
-        let url = format!("sqlite://{}", self.path("jobs.db").display());
-        self.command(&["serve", "--bind", "127.0.0.1:0", "--database-url", &url])
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the binary runs")
-    }
-}
-
-/// A running process and what it has said so far.
-struct Process {
-    child: Child,
-    lines: Receiver<String>,
-    said: Vec<String>,
-}
-
-impl Process {
-    fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let (sender, lines) = channel();
-        let outputs: [Box<dyn std::io::Read + Send>; 2] = [
-            Box::new(child.stdout.take().expect("its output")),
-            Box::new(child.stderr.take().expect("its errors")),
-        ];
-        for output in outputs {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        Self { child, lines, said: Vec::new() }
-    }
-
-    /// The first line that holds `words`, said or still to come.
-    fn line(&mut self, words: &str) -> String {
-        let deadline = Instant::now() + SOON;
-        loop {
-            if let Some(line) = self.said.iter().find(|line| line.contains(words)) {
-                return line.clone();
-            }
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.said.push(line),
-                Err(error) => panic!("no {words:?} ({error}) in {:#?}", self.said),
-            }
-        }
-    }
-
-    /// The URL in the line in which the daemon says where it listens.
-    fn url(&mut self) -> String {
-        let line = self.line("listening on http://");
-        line[line.find("http://").expect("a URL")..].trim().to_owned()
-    }
-
-    fn terminate(&self) {
-        let kill =
-            Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
-        assert!(kill.expect("a shell").success());
-    }
-
-    /// Waits for the end, and answers how it came and all that was said.
-    fn end(mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + SOON;
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.said.push(line),
-                // Both outputs are closed.
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end: {:#?}", self.said),
-            }
-        }
-        let status = self.child.wait().expect("it has ended");
-        (status, std::mem::take(&mut self.said).join("\n"))
-    }
-
-    /// Ends it as systemd does, and asserts that it ends well and soon.
-    fn stop(self) -> String {
-        let begun = Instant::now();
-        self.terminate();
-        let (status, said) = self.end();
-        assert!(status.success(), "{status}: {said}");
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        said
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It has usually ended by now; then there is nothing to kill.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// The status and the beginning of an answer.
 fn http(method: &str, url: &str, headers: &str) -> (u16, String) {
@@ -322,15 +189,20 @@ fn a_database_that_another_program_has_locked_is_refused() {
     refused(&output, &["jobs.db", "locked by another process"]);
 }
 
-#[test]
-fn a_second_daemon_on_the_same_database_is_refused_and_the_first_goes_on() {
+#[rstest]
+fn a_second_daemon_on_the_same_database_is_refused_and_the_first_goes_on(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
     let home = Home::new();
-    let mut first = Process::start(home.serve());
+    let database = TestDatabase::new(backend);
+    let serve = || home.serve_with(&database.url);
+    let mut first = Process::start(serve());
     let url = first.url();
-    refused(&home.serve().output().expect("it runs"), &["jobs.db", "another jobsyncd"]);
+    let second = serve().output().expect("it runs");
+    refused(&second, &["cannot use the database", "another jobsyncd"]);
     assert_eq!(http("GET", &format!("{url}/health/ready"), "").0, 200);
     first.stop();
-    let mut next = Process::start(home.serve());
+    let mut next = Process::start(serve());
     next.url();
     next.stop();
 }

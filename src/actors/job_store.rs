@@ -4,7 +4,7 @@
 //! transaction that holds the job and its events, the commit, the announcement, the answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
 
@@ -98,6 +98,34 @@ impl StoreVersion {
     }
 }
 
+/// What stood in the way of the last attempt to use the database, for who wants to know how it is
+/// without waiting in line behind those who use it.
+#[derive(Debug, Clone, Default)]
+pub struct StoreObstacle(Arc<Mutex<Option<Obstacle>>>);
+
+impl StoreObstacle {
+    /// What stands in the way; None where the store did what it was asked last.
+    pub fn current(&self) -> Option<Obstacle> {
+        *self.lock()
+    }
+
+    fn note<T>(&self, answer: &Result<T, StoreError>) {
+        let obstacle = match answer {
+            Err(StoreError::Unavailable(obstacle)) => Some(*obstacle),
+            Ok(_) | Err(StoreError::NotFound(_) | StoreError::StillActive { .. }) => None,
+        };
+        match (std::mem::replace(&mut *self.lock(), obstacle), obstacle) {
+            (None, Some(obstacle)) => log::error!("nothing can be stored: {obstacle}"),
+            (Some(_), None) => log::info!("the database can be written again"),
+            _ => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Obstacle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The actor. See the top of this file.
 pub struct JobStore {
     url: DatabaseUrl,
@@ -105,6 +133,7 @@ pub struct JobStore {
     is_closed: bool,
     prices: Arc<Prices>,
     version: StoreVersion,
+    obstacle: StoreObstacle,
     announcements: Recipient<Announce>,
 }
 
@@ -118,6 +147,8 @@ pub struct JobStoreOptions {
     pub prices: Arc<Prices>,
     /// Advanced at every change.
     pub version: StoreVersion,
+    /// Says how the database is.
+    pub obstacle: StoreObstacle,
     /// Told what has changed, after the commit.
     pub announcements: Recipient<Announce>,
 }
@@ -125,7 +156,7 @@ pub struct JobStoreOptions {
 impl JobStore {
     /// Starts the store on its own thread.
     pub fn start(options: JobStoreOptions) -> Addr<Self> {
-        let JobStoreOptions { url, connection, prices, version, announcements } = options;
+        let JobStoreOptions { url, connection, prices, version, obstacle, announcements } = options;
         // The arbiter could start several; there is one, and it takes the connection.
         let connection = Mutex::new(Some(connection));
         SyncArbiter::start(1, move || Self {
@@ -134,12 +165,22 @@ impl JobStore {
             is_closed: false,
             prices: prices.clone(),
             version: version.clone(),
+            obstacle: obstacle.clone(),
             announcements: announcements.clone(),
         })
     }
 
     /// Runs `work` on the connection, which is opened again where the last one was lost.
     fn with_connection<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection, &Prices) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let answer = self.try_with_connection(work);
+        self.obstacle.note(&answer);
+        answer
+    }
+
+    fn try_with_connection<T>(
         &mut self,
         work: impl FnOnce(&mut Connection, &Prices) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -255,8 +296,8 @@ impl Handler<CloseStore> for JobStore {
 
     fn handle(&mut self, _: CloseStore, _: &mut Self::Context) -> Self::Result {
         self.is_closed = true;
-        if let Some(mut connection) = self.connection.take() {
-            Claim::release_session(&mut connection);
+        if let Some(connection) = self.connection.take() {
+            connection.close();
         }
         Ok(())
     }

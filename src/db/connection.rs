@@ -19,6 +19,10 @@ const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/po
 /// ASCII.
 const ADVISORY_LOCK: i64 = 0x6a6f_6273_796e_6364;
 
+/// How long a daemon waits for the one before it to be gone from a PostgreSQL database, in
+/// milliseconds.
+const CLAIM_WAIT_MS: u32 = 5_000;
+
 /// How long SQLite waits for another process's lock, in milliseconds. It must stay below the time
 /// that a request is given.
 const BUSY_TIMEOUT_MS: u32 = 5_000;
@@ -75,6 +79,20 @@ impl Connection {
             log::error!("the database cannot be brought up to date: {error}");
             StoreError::Unavailable(Obstacle::of_message(&error.to_string()))
         })
+    }
+
+    /// Ends the use of the database: what is left of an SQLite database is one file, which can be
+    /// copied, though readers may still have it open.
+    pub fn close(mut self) {
+        Claim::release_session(&mut self);
+        if let Self::Sqlite(connection) = &mut self
+            // A reader from outside must not hold up the stop for long.
+            && let Err(error) = connection
+                .batch_execute("PRAGMA busy_timeout = 500; PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            // The next start finds all of it in the log beside the file.
+            log::debug!("the write-ahead log stays: {error}");
+        }
     }
 
     /// Runs `work` in a transaction that may write. It is committed when `work` succeeds, and
@@ -207,21 +225,28 @@ impl Claim {
         }
     }
 
-    /// Claims a PostgreSQL database for the session of `writer`.
+    /// Claims a PostgreSQL database for the session of `writer`. It waits a few seconds: the server
+    /// may take that long to notice that the daemon before this one was killed.
     ///
     /// # Errors
     /// Where another daemon has it, or the database fails.
     pub fn of_session(writer: &mut Connection) -> Result<(), ClaimError> {
         let Connection::Postgres(connection) = writer else { return Ok(()) };
+        let wait = format!(
+            "SET lock_timeout = {CLAIM_WAIT_MS}; SELECT pg_advisory_lock({ADVISORY_LOCK});
+             RESET lock_timeout"
+        );
+        let Err(waited) = connection.batch_execute(&wait) else { return Ok(()) };
+        // What failed has undone the whole of it, and why is told only in the server's language.
         let claimed = diesel::select(pg_try_advisory_lock(ADVISORY_LOCK))
             .get_result::<bool>(connection)
-            .map_err(StoreError::from)?;
+            .map_err(|_| StoreError::from(waited))?;
         claimed.then_some(()).ok_or(ClaimError::Taken)
     }
 
     /// Gives up the claim of the session of `writer`, which is about to be closed. A server notices
     /// a closed connection only a moment later, and until then the next daemon would be refused.
-    pub fn release_session(writer: &mut Connection) {
+    fn release_session(writer: &mut Connection) {
         let Connection::Postgres(connection) = writer else { return };
         let released =
             diesel::select(pg_advisory_unlock(ADVISORY_LOCK)).get_result::<bool>(connection);

@@ -1,5 +1,8 @@
 //! What can go wrong in the store. The database's own words go to the daemon's log and no further.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
 use crate::domain::job::{JobId, JobStatus};
@@ -44,6 +47,9 @@ pub enum Obstacle {
     /// No space is left.
     #[error("the disk is full")]
     Full,
+    /// The file system failed. SQLite says so also where there is no room for the files beside its own.
+    #[error("its disk is full, or failing")]
+    Disk,
     /// It may not be written.
     #[error("it is read-only")]
     ReadOnly,
@@ -66,6 +72,8 @@ impl Obstacle {
             Self::Locked
         } else if has(&["is full", "No space left"]) {
             Self::Full
+        } else if has(&["disk I/O error"]) {
+            Self::Disk
         } else if has(&["readonly", "read-only"]) {
             Self::ReadOnly
         } else if has(&["malformed", "not a database", "file is encrypted"]) {
@@ -84,9 +92,26 @@ impl Obstacle {
     }
 }
 
+/// How long the same words of the database are not repeated in the log.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Writes the database's own words to the log. Every request may meet the same failure, and one line
+/// each would bury all others.
+fn log_once_a_minute(words: String) {
+    static LAST: Mutex<Option<(Instant, String)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_known = |(at, said): &(Instant, String)| *said == words && at.elapsed() < SILENCE;
+    if last.as_ref().is_some_and(is_known) {
+        log::debug!("{words}");
+    } else {
+        log::error!("{words}");
+        *last = Some((Instant::now(), words));
+    }
+}
+
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
-        log::error!("the database failed: {error}");
+        log_once_a_minute(format!("the database failed: {error}"));
         Self::Unavailable(match &error {
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
                 Obstacle::Disconnected
@@ -102,7 +127,7 @@ impl From<DieselError> for StoreError {
 
 impl From<ConnectionError> for StoreError {
     fn from(error: ConnectionError) -> Self {
-        log::error!("the database cannot be opened: {error}");
+        log_once_a_minute(format!("the database cannot be opened: {error}"));
         match error {
             ConnectionError::CouldntSetupConfiguration(error) => error.into(),
             other => match Obstacle::of_message(&other.to_string()) {

@@ -59,8 +59,15 @@ pub(super) async fn report(gateway: Data<Gateway>) -> Json<Health> {
 async fn database(gateway: &Gateway) -> Component {
     let asked = Instant::now();
     let answer = gateway.asker.ask(&gateway.reader, Read(GetLogBounds)).await;
-    let status = if answer.is_ok() { Wellness::Healthy } else { Wellness::Unhealthy };
-    component("database", status, asked, answer.err().map(|error| error.to_string()))
+    let (status, message) = match (answer, gateway.obstacle.current()) {
+        (Err(error), _) => (Wellness::Unhealthy, Some(error.to_string())),
+        // Lists are still answered; webhooks are not.
+        (Ok(_), Some(obstacle)) => {
+            (Wellness::Degraded, Some(format!("nothing can be stored: {obstacle}")))
+        }
+        (Ok(_), None) => (Wellness::Healthy, None),
+    };
+    component("database", status, asked, message)
 }
 
 async fn polling(gateway: &Gateway) -> Component {

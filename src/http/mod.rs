@@ -34,7 +34,7 @@ use self::error::ApiError;
 use self::list_cache::ListCache;
 use crate::actors::broadcaster::Broadcaster;
 use crate::actors::job_reader::JobReader;
-use crate::actors::job_store::{JobStore, StoreVersion};
+use crate::actors::job_store::{JobStore, StoreObstacle, StoreVersion};
 use crate::actors::log_watcher::LogWatcher;
 use crate::actors::poller::Poller;
 use crate::actors::provider_client::ProviderClient;
@@ -64,6 +64,8 @@ pub struct Doors {
     pub prices: Arc<Prices>,
     /// Tells when a remembered list is stale.
     pub version: StoreVersion,
+    /// Says how the store is.
+    pub obstacle: StoreObstacle,
     /// The configuration.
     pub config: Arc<config::Config>,
 }

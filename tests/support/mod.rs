@@ -10,6 +10,7 @@ pub mod cog;
 pub mod daemon;
 pub mod leash;
 pub mod postgres;
+pub mod process;
 pub mod reports;
 pub mod stream;
 pub mod webhook;
