@@ -39,19 +39,6 @@ pub enum Source {
     Queue,
 }
 
-impl Source {
-    /// The word on the wire and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Webhook => "webhook",
-            Self::Poll => "poll",
-            Self::Sync => "sync",
-            Self::User => "user",
-            Self::Queue => "queue",
-        }
-    }
-}
-
 /// Progress as it was read from a log, and how much log that was.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProgressReading {
@@ -368,11 +355,7 @@ fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 /// For values on which sources agree. Were they ever not to, the least one would stay, whatever
 /// the order in which they came.
 fn keep_least(known: &mut Option<String>, said: &Option<String>) {
-    if let Some(said) = said
-        && known.as_ref().is_none_or(|known| said < known)
-    {
-        *known = Some(said.clone());
-    }
+    *known = least(known.take(), said.clone());
 }
 
 /// For values on which sources may disagree: the one of the weightiest observation stays, and of
@@ -383,8 +366,102 @@ fn keep_weightiest<T: Ord + Clone, W: Ord + Copy>(
     said: &Option<T>,
     weight: W,
 ) {
-    if said.is_some() && (Some(weight), said) > (*known_weight, &*known) {
-        known.clone_from(said);
-        *known_weight = Some(weight);
+    if said.is_some() {
+        let said = (Some(weight), said.clone());
+        (*known_weight, *known) = said.max((*known_weight, known.take()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::timestamp::from_micros;
+    use super::*;
+
+    fn silent(at: i64) -> Observation {
+        Observation::silent("replicate", "p1", Source::Poll, from_micros(at))
+    }
+
+    fn running(at: i64) -> Observation {
+        let status = Some(JobStatus::Running);
+        Observation { status, created_at: Some(from_micros(1)), ..silent(at) }
+    }
+
+    fn with_log(log_bytes: u64, step: u64) -> Observation {
+        let progress = Progress { step: Some(step), ..Progress::default() };
+        Observation { progress: Some(ProgressReading { progress, log_bytes }), ..running(100) }
+    }
+
+    fn told(observations: &[Observation]) -> Job {
+        let unheard_of = Job::unheard_of("replicate", "p1", from_micros(1_000));
+        observations.iter().fold(unheard_of, |job, said| merge(&job, said).map_or(job, |c| c.job))
+    }
+
+    fn change(before: &[Observation], said: &Observation) -> Change {
+        merge(&told(before), said).expect("it says something new")
+    }
+
+    #[test]
+    fn a_first_state_is_a_transition_and_the_same_again_is_none() {
+        assert!(change(&[], &running(100)).is_transition());
+        assert!(!change(&[running(100)], &running(200)).is_transition());
+    }
+
+    #[test]
+    fn what_no_reader_of_a_job_sees_is_not_told() {
+        let trainer = |at| Observation { by_provider: false, ..silent(at) };
+        let unseen = [
+            // The last confirmation, and when the state was first heard of.
+            (running(100), running(200)),
+            (running(100), Observation { by_provider: false, ..running(50) }),
+            // When the job itself was.
+            (running(100), trainer(50)),
+            // More log that says the same, and a provider that does not know the job just once.
+            (with_log(10, 1), with_log(20, 1)),
+            (running(100), Observation::missing("replicate", "p1", from_micros(200), None)),
+        ];
+        for (before, said) in unseen {
+            let change = change(&[before], &said);
+            assert!(!change.is_visible && !change.has_progressed, "{change:#?}");
+        }
+    }
+
+    #[test]
+    fn progress_is_told_by_itself() {
+        let change = change(&[with_log(10, 1)], &with_log(20, 2));
+        assert!(change.has_progressed && !change.is_visible);
+    }
+
+    #[test]
+    fn of_two_readings_of_logs_of_the_same_length_the_greater_stays() {
+        for steps in [[1, 2], [2, 1]] {
+            let progress = told(&steps.map(|step| with_log(10, step))).progress.expect("a log");
+            assert_eq!(progress.step, Some(2));
+        }
+    }
+
+    #[test]
+    fn of_several_names_of_what_runs_the_least_stays() {
+        let named = |model: &str| Observation { model: Some(model.to_owned()), ..silent(1) };
+        for models in [["a", "b"], ["b", "a"]] {
+            assert_eq!(told(&models.map(named)).model.as_deref(), Some("a"));
+        }
+    }
+
+    #[test]
+    fn no_text_that_is_stored_holds_a_nul() {
+        let text = || Some("a\0b".to_owned());
+        let said = Observation {
+            provider_job_id: "a\0b".to_owned(),
+            provider_status: text(),
+            error_message: text(),
+            output_url: text(),
+            model: text(),
+            version: text(),
+            web_url: text(),
+            ..silent(1)
+        };
+        let stored = format!("{:?}", said.storable());
+        assert_eq!((stored.matches("a\u{fffd}b").count(), stored.matches("\\0").count()), (7, 0));
+        assert!(matches!(silent(1).storable(), Cow::Borrowed(_)), "most hold none");
     }
 }

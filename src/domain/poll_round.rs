@@ -153,7 +153,8 @@ impl PollRound {
 
 #[cfg(test)]
 mod tests {
-    use super::super::observation::Source;
+    use super::super::observation::{ProgressReading, Source};
+    use super::super::progress::Progress;
     use super::super::timestamp::from_micros;
     use super::*;
 
@@ -176,6 +177,34 @@ mod tests {
         assert_eq!(next.asks(true, confirmed_at, &unread), Some(WayToAsk::ForLog));
         let soon = RoundScope::reconciliation(ended_at + pause / 3, pause);
         assert_eq!(soon.asks(false, confirmed_at, &unread), None);
+    }
+
+    #[test]
+    fn a_job_that_is_gone_is_asked_for_now_and_then_and_whenever_somebody_wants_to_know() {
+        let minute = |minute: i64| from_micros(minute * 60_000_000);
+        let missing = |at| Observation::missing("replicate", "p1", minute(at), Some(minute(1)));
+        let mut liveness = Liveness::default();
+        liveness.take(&missing(1));
+        liveness.take(&missing(20));
+        let asks = |scope: RoundScope| scope.asks(true, None, &liveness).is_some();
+        assert!(!asks(RoundScope::routine(minute(30))));
+        assert!(asks(RoundScope::routine(minute(31))));
+        assert!(asks(RoundScope::everything(minute(21))));
+    }
+
+    #[test]
+    fn a_log_that_somebody_reads_is_not_read_again() {
+        let minute = |minute: i64| from_micros(minute * 60_000_000);
+        let reading = ProgressReading { progress: Progress::default(), log_bytes: 1 };
+        let mut liveness = Liveness::default();
+        liveness.take(&Observation {
+            observed_at: minute(10),
+            progress: Some(reading),
+            ..seen("p1")
+        });
+        let at = |now| RoundScope::reconciliation(minute(now), chrono::Duration::minutes(4));
+        assert_eq!(at(12).asks(true, Some(minute(12)), &liveness), None);
+        assert_eq!(at(13).asks(true, Some(minute(13)), &liveness), Some(WayToAsk::ForLog));
     }
 
     fn round(jobs: usize, density: Density) -> PollRound {

@@ -158,6 +158,12 @@ mod tests {
     }
 
     #[test]
+    fn a_key_does_not_show_itself() {
+        let key = SigningKey::from_secret("whsec_c2VjcmV0").expect("a secret");
+        assert_eq!(format!("{key:?}"), "SigningKey(…)");
+    }
+
+    #[test]
     fn every_vector_gets_the_reference_librarys_verdict() {
         let vectors = include_str!("../../tests/data/webhook_signature_vectors.json");
         let cases: Vec<Case> = serde_json::from_str(vectors).expect("the vectors are JSON");
