@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The order of the prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help demo build test test-deps lint crash bench release install
+.PHONY: help demo build test test-deps lint simulate-faults crash bench release install
 
 # Tools of the tests first; then rustup's, also for a shell that was open before Rust was installed.
 export PATH := $(CURDIR)/target/tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -26,6 +26,7 @@ build: ## Build for development
 # The tests come last, so that their summary is the last that is printed.
 test: test-deps lint ## Install what the tests need, check everything, run all tests
 	cargo test --locked --doc
+	TRANSITIONS=1000000 $(simulate-faults)
 	cargo test --locked --lib --bins --tests
 
 test-deps: ## Install what the tests need, and say what and why
@@ -37,6 +38,13 @@ lint: ## Check format, lints, dependencies, scripts and systemd units
 	cargo deny --locked --log-level error check licenses bans sources
 	shellcheck scripts/* .ci/run
 	scripts/check-unit
+
+# Optimised: a million transitions then take a minute.
+simulate-faults = cargo test --locked --profile bench --test faults -- --nocapture
+
+simulate-faults: ## Try faults by the million until stopped (SEED=… for one run again)
+	SEED='$(SEED)' FIRST_SEED='$(or $(FIRST_SEED),$(shell date +%s))' TRANSITIONS=18446744073709551615 \
+		$(simulate-faults) whatever_fails
 
 crash: ## Kill the daemon KILLS times under load (300; SEED=… for one run again)
 	KILLS='$(or $(KILLS),300)' $(if $(SEED),SEED='$(SEED)') \

@@ -14,6 +14,7 @@ const LISTED_PER_KNOWN_MAX: f64 = 10_000.0;
 /// Which of the jobs that have not ended, or whose end is not confirmed, a round asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoundScope {
+    now: Timestamp,
     /// Those that nobody confirmed since then.
     unconfirmed_since: Timestamp,
     /// And the running ones whose log nobody read since then; None for no logs.
@@ -34,7 +35,7 @@ pub enum WayToAsk {
 impl RoundScope {
     /// Every job, also those that are gone: somebody wants to know.
     pub fn everything(now: Timestamp) -> Self {
-        Self { unconfirmed_since: now, unread_since: None, gone_unasked_since: now }
+        Self { now, unconfirmed_since: now, unread_since: None, gone_unasked_since: now }
     }
 
     /// Every job; those that are gone now and then.
@@ -56,16 +57,22 @@ impl RoundScope {
         confirmed_at: Option<Timestamp>,
         liveness: &Liveness,
     ) -> Option<WayToAsk> {
-        let was_asked = liveness.missing_at().is_some_and(|at| at >= self.gone_unasked_since);
+        let was_asked = self.is_within(liveness.missing_at(), self.gone_unasked_since);
         if liveness.gone_since().is_some() && was_asked {
             return None;
         }
-        let is_unread = |since| liveness.read_at().is_none_or(|read_at| read_at < since);
+        let is_unread = |since| !self.is_within(liveness.read_at(), since);
         if is_running && self.unread_since.is_some_and(is_unread) {
             return Some(WayToAsk::ForLog);
         }
-        let is_unconfirmed = confirmed_at.is_none_or(|at| at < self.unconfirmed_since);
+        let is_unconfirmed = !self.is_within(confirmed_at, self.unconfirmed_since);
         is_unconfirmed.then_some(WayToAsk::Cheaply)
+    }
+
+    /// Whether something happened between an instant and now. What seems to be still to come was noted
+    /// before the clock was set back, and nobody knows when.
+    fn is_within(&self, at: Option<Timestamp>, since: Timestamp) -> bool {
+        at.is_some_and(|at| since <= at && at <= self.now)
     }
 }
 
@@ -177,6 +184,19 @@ mod tests {
         assert_eq!(next.asks(true, confirmed_at, &unread), Some(WayToAsk::ForLog));
         let soon = RoundScope::reconciliation(ended_at + pause / 3, pause);
         assert_eq!(soon.asks(false, confirmed_at, &unread), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_no_job_from_being_asked_for() {
+        let minute = |minute: i64| from_micros(minute * 60_000_000);
+        let in_an_hour = Some(minute(160));
+        let unread = Liveness::default();
+        let everything = RoundScope::everything(minute(100));
+        assert_eq!(everything.asks(false, in_an_hour, &unread), Some(WayToAsk::Cheaply));
+        let pause = chrono::Duration::minutes(5);
+        let reconciliation = RoundScope::reconciliation(minute(100), pause);
+        assert_eq!(reconciliation.asks(false, in_an_hour, &unread), Some(WayToAsk::Cheaply));
+        assert_eq!(reconciliation.asks(false, Some(minute(99)), &unread), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! limits, the rate budget, retries with back-off, and the circuit breaker.
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, USER_AGENT};
 use actix_web::http::{Method, StatusCode};
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::ProviderError;
 use crate::domain::breaker::{Breaker, BreakerChange};
 use crate::domain::rate_budget::RateBudget;
-use crate::domain::timestamp::now;
+use crate::domain::timestamp::{Timestamp, from_micros};
 
 /// The largest answer that is read. A prediction carries its whole log.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -61,9 +61,20 @@ pub struct CallerOptions {
     pub health_listener: HealthListener,
 }
 
+/// A clock that only ever goes on, for what is measured and not told. The time of day can be set back,
+/// and a provider would be left alone until that time came again.
+struct SteadyClock(Instant);
+
+impl SteadyClock {
+    fn now(&self) -> Timestamp {
+        from_micros(i64::try_from(self.0.elapsed().as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
 /// Makes the calls to one provider.
 pub struct Caller {
     client: Client,
+    clock: SteadyClock,
     options: CallerOptions,
     budget: RefCell<RateBudget>,
     breaker: RefCell<Breaker>,
@@ -89,9 +100,11 @@ impl Caller {
             .disable_redirects()
             .add_default_header((USER_AGENT, concat!("jobsyncd/", env!("CARGO_PKG_VERSION"))))
             .finish();
+        let clock = SteadyClock(Instant::now());
         Self {
             client,
-            budget: RefCell::new(RateBudget::new(options.rate_limit_share, now())),
+            budget: RefCell::new(RateBudget::new(options.rate_limit_share, clock.now())),
+            clock,
             breaker: RefCell::default(),
             last_error: RefCell::default(),
             calls: Cell::new(0),
@@ -171,7 +184,7 @@ impl Caller {
 
     /// Whether a call may be made now.
     fn admit(&self, urgency: Urgency) -> Result<(), ProviderError> {
-        let now = now();
+        let now = self.clock.now();
         self.breaker.borrow_mut().admit(now).map_err(|wait| ProviderError::OutOfOrder {
             retry_after_seconds: whole_seconds(wait),
             last_error: self.last_error.borrow().clone().unwrap_or_default(),
@@ -221,7 +234,7 @@ impl Caller {
         if let (Some(remaining), Some(reset)) =
             (number("ratelimit-remaining"), number("ratelimit-reset"))
         {
-            self.budget.borrow_mut().learn(remaining, reset, now());
+            self.budget.borrow_mut().learn(remaining, reset, self.clock.now());
         }
         if status.is_success() {
             return serde_json::from_slice(body)
@@ -235,7 +248,7 @@ impl Caller {
             StatusCode::TOO_MANY_REQUESTS => {
                 let asked = number(RETRY_AFTER.as_str()).or(problem.retry_after);
                 let retry_after_seconds = asked.or(number("ratelimit-reset")).unwrap_or(30);
-                self.budget.borrow_mut().block(retry_after_seconds, now());
+                self.budget.borrow_mut().block(retry_after_seconds, self.clock.now());
                 ProviderError::Throttled { retry_after_seconds, detail }
             }
             // Without words of the provider's own, a proxy or a wrong address may have answered.
@@ -253,7 +266,7 @@ impl Caller {
         let change = match outage {
             Some(error) => {
                 *self.last_error.borrow_mut() = Some(error.to_string());
-                self.breaker.borrow_mut().failed(now())
+                self.breaker.borrow_mut().failed(self.clock.now())
             }
             None => self.breaker.borrow_mut().succeeded(),
         };

@@ -89,29 +89,9 @@ impl Provider for Replicate {
                 Some(cursor) => format!("/predictions?cursor={}", escaped(cursor)),
                 None => "/predictions".to_owned(),
             };
-            let page: WirePage = self.caller.call(Method::GET, &path, Urgency::Routine).await?;
-            let now = timestamp::now();
-            Ok(Page {
-                // A page that names only itself as the next would be read for ever.
-                next: page
-                    .next
-                    .as_deref()
-                    .and_then(cursor_of)
-                    .filter(|next| Some(next.as_str()) != cursor),
-                observations: page
-                    .results
-                    .into_iter()
-                    .filter_map(|item| match serde_json::from_value::<Prediction>(item) {
-                        Ok(prediction) => Some(
-                            prediction.into_snapshot(Source::Poll, now, &self.readers).observation,
-                        ),
-                        Err(error) => {
-                            log::warn!("an entry of {TITLE}'s list cannot be read: {error}");
-                            None
-                        }
-                    })
-                    .collect(),
-            })
+            let page: PredictionPage =
+                self.caller.call(Method::GET, &path, Urgency::Routine).await?;
+            Ok(page.into_page(cursor, timestamp::now(), &self.readers))
         })
     }
 
@@ -161,11 +141,34 @@ struct WireSecret {
     key: SecretString,
 }
 
-#[derive(Deserialize)]
-struct WirePage {
+/// A page of the list as the API writes it.
+#[derive(Debug, Deserialize)]
+pub struct PredictionPage {
     next: Option<String>,
     /// Read one by one, so that one strange entry does not hide the others.
     results: Vec<Value>,
+}
+
+impl PredictionPage {
+    /// What this says about its jobs; `cursor` is what it was asked for by. Entries that cannot be
+    /// read are left out.
+    pub fn into_page(self, cursor: Option<&str>, now: Timestamp, readers: &LogReaders) -> Page {
+        // A page that names only itself as the next would be read for ever.
+        let next = self.next.as_deref().and_then(cursor_of);
+        let read = |item| match serde_json::from_value::<Prediction>(item) {
+            Ok(prediction) => {
+                Some(prediction.into_snapshot(Source::Poll, now, readers).observation)
+            }
+            Err(error) => {
+                log::warn!("an entry of {TITLE}'s list cannot be read: {error}");
+                None
+            }
+        };
+        Page {
+            next: next.filter(|next| Some(next.as_str()) != cursor),
+            observations: self.results.into_iter().filter_map(read).collect(),
+        }
+    }
 }
 
 /// A prediction as the API and webhooks write it. Real answers are looser than the description, so
