@@ -110,6 +110,8 @@ pub(crate) struct Simulation {
     is_calm: bool,
     /// Whether the log of events may have grown since the auditor read it.
     has_news: bool,
+    /// Whether a daemon has started that must know what the last one knew.
+    has_come_back: bool,
     jobs_max: usize,
     tally: Tally,
     /// What happened, of every job; only kept where a run is looked into.
@@ -139,6 +141,7 @@ impl Simulation {
             throttled_until: 0,
             is_calm: false,
             has_news: false,
+            has_come_back: false,
             jobs_max,
             tally: Tally::default(),
             trace: is_traced.then(Vec::new),
@@ -169,15 +172,20 @@ impl Simulation {
             if self.happen(what) == Err(Crashed) {
                 self.crash();
             }
-            // A daemon that has come back may tell of what the last one stored and did not tell.
-            if let Some(daemon) =
-                self.daemon.as_mut().filter(|_| std::mem::take(&mut self.has_news))
-            {
-                self.auditor.follow(daemon.connection(), &self.provider, self.world.now())?;
-            }
+            self.audit()?;
         }
         self.world.skip_to(until);
         Ok(())
+    }
+
+    /// What the auditor does after every step.
+    fn audit(&mut self) -> Result<(), Objection> {
+        let Some(daemon) = &mut self.daemon else { return Ok(()) };
+        let has_come_back = std::mem::take(&mut self.has_come_back);
+        if std::mem::take(&mut self.has_news) || has_come_back {
+            self.auditor.follow(daemon.connection(), &self.provider, self.world.now())?;
+        }
+        if has_come_back { self.auditor.check_acknowledged() } else { Ok(()) }
     }
 
     /// No fault from here on. When the provider is not left alone any more, a sync finds what was
@@ -580,6 +588,7 @@ impl Simulation {
         self.life += 1;
         let Clocks { time, steady } = self.clocks();
         self.daemon = Some(Daemon::start(&self.database(), &self.key, steady));
+        self.has_come_back = true;
         self.note(|| "the daemon starts".to_owned());
         self.round(&RoundScope::everything(from_micros(time)));
         let life = self.life;
