@@ -1,7 +1,7 @@
 //! The auditor: an outsider who knows the provider's true history and reads the daemon's events and
 //! jobs. It is written from the contract, and shares nothing with the code that it judges.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jobsyncd::db::connection::Connection;
 use jobsyncd::db::{audit, events, jobs};
@@ -24,9 +24,9 @@ pub(crate) struct Objection {
 #[derive(Debug, Default)]
 pub(crate) struct Auditor {
     last_seq: i64,
-    told: HashMap<String, JobStatus>,
+    told: BTreeMap<String, JobStatus>,
     /// How far each job had come by what the daemon acknowledged or stored.
-    acknowledged: HashMap<String, u8>,
+    acknowledged: BTreeMap<String, u8>,
     /// How many events were read.
     pub(crate) events: u64,
     /// How many of them told of a state.
