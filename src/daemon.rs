@@ -5,6 +5,7 @@
 //!  timer ────► Poller ──► ProviderClient ──► observation ──► JobStore ──► Broadcaster
 //!  POST sync ► Syncer ──► ProviderClient ─┘  (merge, commit)
 //!  GET ──────► JobReader;  inline progress ──► LogWatcher ──► ProviderClient
+//!  timer ────► Pruner ──► JobStore
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_rt::task::JoinHandle;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use socket2::{Domain, Socket, Type};
@@ -23,11 +23,12 @@ use url::Url;
 use crate::actors::broadcaster::{Announce, Broadcaster, CloseStreams};
 use crate::actors::job_reader::{GetSetting, JobReader, Read};
 use crate::actors::job_store::{
-    CloseStore, JobStore, JobStoreOptions, Prune, StoreObstacle, StoreVersion,
+    CloseStore, JobStore, JobStoreOptions, StoreObstacle, StoreVersion,
 };
 use crate::actors::log_watcher::LogWatcher;
 use crate::actors::poller::{Poller, PollerOptions, StopPolling};
 use crate::actors::provider_client::ProviderClient;
+use crate::actors::pruner::{Pruner, StopPruning};
 use crate::actors::syncer::{SyncSource, Syncer};
 use crate::actors::webhook_ingestor::{FinishIngesting, IngestorOptions, WebhookIngestor};
 use crate::config::{self, Config};
@@ -37,15 +38,12 @@ use crate::db::events;
 use crate::db::settings::Setting;
 use crate::domain::cost::{Hardware, Prices};
 use crate::domain::event::{Notice, Seq};
-use crate::domain::timestamp::now;
 use crate::http::{self, Doors, Gateway, ProviderDoor};
 use crate::provider::log_readers::LogReaders;
 use crate::provider::replicate::{self, Replicate};
 
 /// How long requests that are under way may take to end when the daemon stops.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
-/// How long the daemon waits between two prunings of the event log.
-const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +109,6 @@ impl StartError {
 pub struct BackgroundTasks {
     doors: Doors,
     arbiters: Vec<Arbiter>,
-    pruning: JoinHandle<()>,
     is_running: bool,
     /// Until the store is closed.
     claim: Option<Claim>,
@@ -190,7 +187,9 @@ impl BackgroundTasks {
             providers: recipients(&clients),
         })
         .start();
-        let pruning = prune_regularly(store.clone(), config.events.retention_days);
+        let pruner =
+            Pruner::new(config.events.clone(), config.logs.clone(), store.clone().recipient())
+                .start();
 
         let door = ProviderDoor { title: replicate::TITLE, client, ingestor };
         let providers = BTreeMap::from([(replicate::NAME, door)]);
@@ -200,6 +199,7 @@ impl BackgroundTasks {
             poller,
             syncer,
             log_watcher,
+            pruner,
             broadcaster,
             providers,
             prices,
@@ -207,7 +207,7 @@ impl BackgroundTasks {
             obstacle,
             config,
         };
-        Ok(Self { doors, arbiters, pruning, is_running: true, claim: Some(database.claim) })
+        Ok(Self { doors, arbiters, is_running: true, claim: Some(database.claim) })
     }
 
     /// Whether the tasks run.
@@ -229,9 +229,9 @@ impl BackgroundTasks {
 
     /// Stops what begins work by itself, and the streams, which would hold up an HTTP server.
     async fn stop_producers(&mut self) {
-        self.pruning.abort();
         // An actor that is gone already has nothing left to stop.
         let _ = self.doors.poller.send(StopPolling).await;
+        let _ = self.doors.pruner.send(StopPruning).await;
         let _ = self.doors.broadcaster.send(CloseStreams).await;
     }
 
@@ -422,25 +422,4 @@ async fn webhook_url(reader: &Addr<JobReader>, config: &config::Replicate) -> Op
         Some(text) => Url::parse(text).ok(),
         None => config.webhook_url.clone(),
     }
-}
-
-/// Forgets old events, a little at a time, for as long as the store is there.
-fn prune_regularly(store: Addr<JobStore>, retention_days: u32) -> JoinHandle<()> {
-    actix_rt::spawn(async move {
-        let kept = chrono::Duration::days(retention_days.into());
-        loop {
-            tokio::time::sleep(PRUNE_EVERY).await;
-            loop {
-                match store.send(Prune { events_before: now() - kept }).await {
-                    Ok(Ok(true)) => {}
-                    Ok(Ok(false)) => break,
-                    Ok(Err(error)) => {
-                        log::warn!("old events could not be pruned: {error}");
-                        break;
-                    }
-                    Err(_) => return,
-                }
-            }
-        }
-    })
 }

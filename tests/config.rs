@@ -55,6 +55,8 @@ fn the_embedded_file_is_the_defaults() {
     assert_eq!(config.polling.interval_seconds, 30);
     assert_eq!(config.reconciliation.interval_seconds, 300);
     assert_eq!(config.events.max_connections_per_ip, 5);
+    assert_eq!((config.events.retention_days, config.events.retention_bytes), (30, 512 << 20));
+    assert_eq!((config.logs.retention_days, config.logs.retention_bytes), (365, 1024 << 20));
     assert_eq!(config.queue.user_max_concurrent, 2);
     assert_eq!(config.progress.ttl_seconds, 5);
 }
@@ -669,6 +671,18 @@ fn a_bad_variable_is_refused_by_name(
 #[case(
     "events: {retention_days: 99999999999}",
     "`events.retention_days` must be a whole number from 1 to 3650, not `99999999999`"
+)]
+#[case(
+    "events: {retention_mb: 0}",
+    "`events.retention_mb` must be a whole number from 1 to 1000000, not `0`"
+)]
+#[case(
+    "logs: {retention_days: forever}",
+    "`logs.retention_days` must be a whole number from 1 to 3650, not `forever`"
+)]
+#[case(
+    "logs: {retention_mb: 1000001}",
+    "`logs.retention_mb` must be a whole number from 1 to 1000000, not `1000001`"
 )]
 #[case(
     "providers: {replicate: {hardware_info: {t4: {}}}}",

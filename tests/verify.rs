@@ -5,25 +5,25 @@ mod support;
 
 use std::process::{Command, Output};
 
-use jobsyncd::config::{Config, Sources};
-use jobsyncd::db::connection::{Connection, Role};
+use chrono::TimeDelta;
+use jobsyncd::db::connection::Connection;
 use jobsyncd::db::observations::{Effect, Report, record};
+use jobsyncd::db::retention::{Keep, Limits, Stage, prune};
+use jobsyncd::db::{events, jobs, logs};
 use jobsyncd::domain::cost::{Hardware, Prices};
 use jobsyncd::domain::job::JobStatus;
 use jobsyncd::domain::observation::{Observation, Source};
+use jobsyncd::domain::packed_log::PackedLog;
 use jobsyncd::domain::timestamp::now;
 use rstest::rstest;
 
-use diesel::connection::SimpleConnection;
-use support::daemon::{Backend, TestDatabase};
+use support::daemon::{Backend, TestDatabase, execute};
 use support::reports::{discoveries, report};
 
 /// The database after the lives of a few jobs.
 fn lived_in(backend: Backend) -> (TestDatabase, Connection) {
     let database = TestDatabase::new(backend);
-    let sources = Sources::from_environment([("JOBSYNCD__DATABASE__URL", database.url.clone())]);
-    let config = Config::load(&sources).expect("a configuration");
-    let mut connection = Connection::open(&config.database.url, Role::Writer).expect("a database");
+    let mut connection = database.connect();
     connection.migrate().expect("tables");
     let prices = Prices::replicate([]);
     for reports in [
@@ -34,14 +34,6 @@ fn lived_in(backend: Backend) -> (TestDatabase, Connection) {
         record(&mut connection, &reports, &prices, now()).expect("a commit");
     }
     (database, connection)
-}
-
-fn execute(connection: &mut Connection, sql: &str) {
-    let done = match connection {
-        Connection::Sqlite(connection) => connection.batch_execute(sql),
-        Connection::Postgres(connection) => connection.batch_execute(sql),
-    };
-    done.expect(sql);
 }
 
 fn verify(url: &str) -> Output {
@@ -83,6 +75,10 @@ fn a_database_that_only_the_daemon_wrote_has_no_difference(
     "DELETE FROM events WHERE seq = 4",
     "event 5 says that job job-0 was running, and the event before that it was queued"
 )]
+#[case(
+    "UPDATE job_logs_sum SET packed_bytes = 5",
+    "the kept logs have 0 bytes, and are counted as 5"
+)]
 fn what_was_changed_behind_the_daemon_is_found(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
     #[case] sql: &str,
@@ -94,6 +90,60 @@ fn what_was_changed_behind_the_daemon_is_found(
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains(finding), "{}", text(&output.stdout));
     assert!(text(&output.stderr).contains("between"), "{}", text(&output.stderr));
+}
+
+/// Prunes until nothing is left to prune.
+fn sweep(connection: &mut Connection, limits: &Limits) {
+    let mut next = Some(Stage::default());
+    while let Some(stage) = next {
+        (_, next) = prune(connection, stage, limits, now()).expect("a portion is pruned");
+    }
+}
+
+#[rstest]
+#[case::by_size(TimeDelta::days(-1), 3)]
+#[case::all_by_age(TimeDelta::days(1), 0)]
+fn a_pruned_log_tells_no_other_story(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[case] since: TimeDelta,
+    #[case] events: usize,
+) {
+    let (database, mut connection) = lived_in(backend);
+    let newest = events::after(&mut connection, 5 - events as i64, 5).expect("events");
+    let max_bytes = newest.iter().map(|event| event.json.len() as i64).sum();
+    let keep = Keep { since: now() + since, max_bytes };
+    sweep(&mut connection, &Limits { events: keep, logs: keep, deliveries_since: now() });
+    let output = verify(&database.url);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    assert_eq!(text(&output.stdout), format!("3 jobs are as {events} events tell of them\n"));
+}
+
+#[rstest]
+fn the_kept_logs_are_counted_right_through_all_that_can_happen_to_one(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let (database, mut connection) = lived_in(backend);
+    let prices = Prices::replicate([]);
+    let ended = |job: &str, log: &str| {
+        let mut ended = report(job, JobStatus::Failed, None);
+        ended.observation.logs = Some(PackedLog::pack(log));
+        ended
+    };
+    for (job, log) in [("job-0", "a"), ("job-1", "ab"), ("job-0", "abc"), ("job-0", ""), ("x", "a")]
+    {
+        record(&mut connection, &[ended(job, log)], &prices, now()).expect("a commit");
+    }
+    assert_eq!(logs::kept_bytes(&mut connection), Ok(6));
+    let keep = Keep { since: now() - TimeDelta::days(1), max_bytes: 3 };
+    let limits = Limits { events: keep, logs: keep, deliveries_since: now() };
+    sweep(&mut connection, &Limits { events: Keep { max_bytes: i64::MAX, ..keep }, ..limits });
+    assert_eq!(logs::kept_bytes(&mut connection), Ok(3), "the first to end was the first to go");
+    for id in ["job-0", "job-1"] {
+        jobs::delete(&mut connection, &id.into()).expect("it has ended");
+    }
+    assert_eq!(logs::kept_bytes(&mut connection), Ok(1));
+    let output = verify(&database.url);
+    assert!(!text(&output.stdout).contains("kept logs"), "{}", text(&output.stdout));
 }
 
 #[test]

@@ -6,15 +6,14 @@ use actix::prelude::*;
 use crate::config::DatabaseUrl;
 use crate::db::connection::{Connection, Role};
 use crate::db::error::StoreError;
-use crate::db::events::{self, LogBounds};
+use crate::db::events::{self, Extent, LogBounds};
 use crate::db::jobs::{self, ActiveJob};
-use crate::db::logs;
+use crate::db::logs::{self, KeptLog};
 use crate::db::metrics::{self, DayOfJobs};
 use crate::db::settings::{self, Setting};
 use crate::domain::event::{LoggedEvent, Seq};
 use crate::domain::job::{Job, JobId};
 use crate::domain::job_query::JobQuery;
-use crate::domain::packed_log::PackedLog;
 use crate::domain::poll_round::RoundScope;
 use crate::domain::timeline::Timeline;
 use crate::domain::timestamp::Timestamp;
@@ -123,15 +122,45 @@ impl Question for GetTimeline {
     }
 }
 
-/// The log that is kept of a job.
+/// What became of the log of a finished job.
 #[derive(Debug)]
 pub struct GetKeptLog(pub JobId);
 
 impl Question for GetKeptLog {
-    type Answer = Option<PackedLog>;
+    type Answer = Option<KeptLog>;
 
     fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
         logs::get(connection, &self.0)
+    }
+}
+
+/// How much room is taken by what is pruned.
+#[derive(Debug)]
+pub struct GetSizes;
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// How many events there are.
+    pub events: i64,
+    /// How large they are, in bytes of JSON.
+    pub event_bytes: i64,
+    /// How much the logs of finished jobs take, in bytes as they are stored.
+    pub log_bytes: i64,
+}
+
+impl Question for GetSizes {
+    type Answer = Sizes;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Sizes, StoreError> {
+        connection.read(|connection| {
+            let Extent { bounds, bytes } = events::extent(connection)?;
+            Ok(Sizes {
+                events: bounds.newest + 1 - bounds.oldest,
+                event_bytes: bytes,
+                log_bytes: logs::kept_bytes(connection)?,
+            })
+        })
     }
 }
 

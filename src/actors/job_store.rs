@@ -13,18 +13,14 @@ use crate::config::DatabaseUrl;
 use crate::db::connection::{Claim, Connection, Role};
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::events::EventAppender;
+use crate::db::jobs;
 use crate::db::observations::{Outcome, Recorded, Report, record};
+use crate::db::retention::{self, Limits, Pruned, Stage};
 use crate::db::settings::{self, Setting};
-use crate::db::{deliveries, events, jobs};
 use crate::domain::cost::Prices;
 use crate::domain::event::{Event, LoggedEvent};
 use crate::domain::job::JobId;
-use crate::domain::timestamp::{Timestamp, now};
-
-/// How long the ids of webhooks are remembered, in hours: many times as long as anyone repeats one.
-const DELIVERIES_KEPT_HOURS: i64 = 24;
-/// How many events are pruned in one transaction, so that pruning holds up no webhook.
-const PRUNED_AT_ONCE: i64 = 1_000;
+use crate::domain::timestamp::now;
 
 /// Merges observations into their jobs. Answers what became of each, once all of it is committed.
 #[derive(Debug, Message)]
@@ -70,12 +66,15 @@ pub struct RecordSync {
     pub error: Option<String>,
 }
 
-/// Forgets a little of what is too old. Answers whether there is more of it.
+/// Forgets a little of what need not be kept, in one short transaction. Answers what was forgotten, and
+/// how the sweep goes on.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<bool, StoreError>")]
+#[rtype(result = "Result<(Pruned, Option<Stage>), StoreError>")]
 pub struct Prune {
-    /// Events from before this are forgotten.
-    pub events_before: Timestamp,
+    /// How far the sweep has come.
+    pub stage: Stage,
+    /// What is kept.
+    pub limits: Limits,
 }
 
 /// Closes the database, so that another daemon may have it. Nothing is stored from then on.
@@ -304,19 +303,11 @@ impl Handler<CloseStore> for JobStore {
 }
 
 impl Handler<Prune> for JobStore {
-    type Result = Result<bool, StoreError>;
+    type Result = Result<(Pruned, Option<Stage>), StoreError>;
 
     fn handle(&mut self, message: Prune, _: &mut Self::Context) -> Self::Result {
-        let deliveries_before = now() - chrono::Duration::hours(DELIVERIES_KEPT_HOURS);
         self.with_connection(|connection, _| {
-            connection.write(|connection| {
-                let pruned = events::prune(connection, message.events_before, PRUNED_AT_ONCE)?;
-                let is_last = (pruned as i64) < PRUNED_AT_ONCE;
-                if is_last {
-                    deliveries::prune(connection, deliveries_before)?;
-                }
-                Ok(!is_last)
-            })
+            retention::prune(connection, message.stage, &message.limits, now())
         })
     }
 }

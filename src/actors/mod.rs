@@ -9,6 +9,7 @@ pub mod job_store;
 pub mod log_watcher;
 pub mod poller;
 pub mod provider_client;
+pub mod pruner;
 pub mod syncer;
 pub mod webhook_ingestor;
 mod webhook_key;

@@ -68,6 +68,8 @@ pub struct Config {
     pub queue_processing: QueueProcessing,
     /// The event stream.
     pub events: Events,
+    /// The logs of finished jobs.
+    pub logs: Logs,
     /// How many jobs may run at a time.
     pub queue: Queue,
     /// Progress read from logs.
@@ -202,6 +204,19 @@ pub struct Events {
     pub heartbeat_seconds: u64,
     /// How long the event log reaches back, in days. Default 30, 1 to 3,650.
     pub retention_days: u32,
+    /// How large the event log may be, in bytes of JSON (`events.retention_mb`). Default 512 MB, 1 MB
+    /// to 1,000,000 MB.
+    pub retention_bytes: i64,
+}
+
+/// The logs of finished jobs.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// How long after its job's end a log is kept, in days. Default 365, 1 to 3,650.
+    pub retention_days: u32,
+    /// How much all logs together may take, in bytes as they are stored (`logs.retention_mb`). Default
+    /// 1024 MB, 1 MB to 1,000,000 MB.
+    pub retention_bytes: i64,
 }
 
 /// How many jobs may run at a time.

@@ -11,8 +11,8 @@ use super::error::{ConfigError, Problem};
 use super::reader::{Reader, as_number, as_yaml, invalid, origin_of, parse_text, refuse};
 use super::sources::Sources;
 use super::{
-    Config, Database, Events, HardwareInfo, Polling, Progress, Providers, Queue, QueueProcessing,
-    Reconciliation, Replicate, Server, database_url, values,
+    Config, Database, Events, HardwareInfo, Logs, Polling, Progress, Providers, Queue,
+    QueueProcessing, Reconciliation, Replicate, Server, database_url, values,
 };
 use crate::domain::model_filter::ModelFilter;
 
@@ -39,6 +39,11 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         max_connections: r.whole("events.max_connections", 1..=100_000)?,
         heartbeat_seconds: r.whole("events.heartbeat_seconds", 1..=300)?,
         retention_days: r.whole("events.retention_days", 1..=3650)?,
+        retention_bytes: megabytes(r, "events.retention_mb")?,
+    };
+    let logs = Logs {
+        retention_days: r.whole("logs.retention_days", 1..=3650)?,
+        retention_bytes: megabytes(r, "logs.retention_mb")?,
     };
     let queue = Queue {
         max_concurrent: r.whole("queue.max_concurrent", 1..=10_000)?,
@@ -55,11 +60,17 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         reconciliation,
         queue_processing,
         events,
+        logs,
         queue,
         progress,
         warnings: Vec::new(),
         settings: reader.into_settings(),
     })
+}
+
+/// A bound on what is kept, in bytes.
+fn megabytes(r: &mut Reader<'_>, key: &'static str) -> Result<i64, ConfigError> {
+    Ok(r.whole::<i64>(key, 1..=1_000_000)? * 1024 * 1024)
 }
 
 fn server(r: &mut Reader<'_>) -> Result<Server, ConfigError> {

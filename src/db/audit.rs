@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::error::StoreError;
-use super::{events, jobs};
+use super::{events, jobs, logs};
 use crate::domain::audit::{Finding, LogFold, compare};
 use crate::domain::cost::Prices;
 use crate::domain::job_view::JobView;
@@ -49,7 +49,8 @@ pub fn audit(
                 note(&mut audited, fold.take(event.seq, &event.json));
             }
         }
-        note(&mut audited, fold.check_head(events::head(connection)?).into_iter().collect());
+        let head = events::head(connection)?;
+        note(&mut audited, fold.check_head(head).into_iter().collect());
 
         // Estimates are not compared, so that the prices in force do not matter.
         let prices = Prices::replicate([]);
@@ -61,7 +62,7 @@ pub fn audit(
             for job in &page {
                 audited.jobs += 1;
                 let Some(told) = fold.take_job(&job.job_id) else {
-                    note(&mut audited, fold.untold(&job.job_id).into_iter().collect());
+                    note(&mut audited, fold.untold(&job.job_id, head).into_iter().collect());
                     continue;
                 };
                 let event = events::find(connection, told.seq)?.unwrap_or_default();
@@ -71,6 +72,10 @@ pub fn audit(
             }
         }
         note(&mut audited, fold.missing());
+        let (stored, counted) = (logs::stored_bytes(connection)?, logs::kept_bytes(connection)?);
+        if stored != counted {
+            note(&mut audited, vec![Finding::LogSize { stored, counted }]);
+        }
         Ok(audited)
     })
 }

@@ -29,13 +29,46 @@ pub fn note(
     Ok(inserted == 1)
 }
 
-/// Forgets the webhooks from before `before`, which no sender repeats any more.
+/// What [`prune`] has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked {
+    /// How many webhooks were forgotten.
+    pub pruned: usize,
+    /// The id from which to go on; None at the end.
+    pub next: Option<String>,
+}
+
+/// Looks at up to `limit` webhooks after the id `after`, or from the first, and forgets those from
+/// before `before`, which no sender repeats any more.
 ///
 /// # Errors
 /// Where the database fails.
-pub fn prune(connection: &mut Connection, before: Timestamp) -> Result<usize, StoreError> {
-    let old = webhook_deliveries::received_at.lt(to_micros(before));
-    Ok(on_each_backend!(connection, |c| {
-        diesel::delete(webhook_deliveries::table.filter(old)).execute(c)
-    })?)
+pub fn prune(
+    connection: &mut Connection,
+    before: Timestamp,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Walked, StoreError> {
+    let page: Vec<(String, i64)> = on_each_backend!(&mut *connection, |c| {
+        let mut page = webhook_deliveries::table
+            .order(webhook_deliveries::webhook_id.asc())
+            .limit(limit)
+            .select((webhook_deliveries::webhook_id, webhook_deliveries::received_at))
+            .into_boxed();
+        if let Some(after) = after {
+            page = page.filter(webhook_deliveries::webhook_id.gt(after));
+        }
+        page.load(c)
+    })?;
+    let is_full = page.len() as i64 == limit;
+    let next = page.last().filter(|_| is_full).map(|(id, _)| id.clone());
+    let before = to_micros(before);
+    let old: Vec<_> = page.iter().filter(|(_, at)| *at < before).map(|(id, _)| id).collect();
+    let pruned = if old.is_empty() {
+        0
+    } else {
+        let old = webhook_deliveries::table.filter(webhook_deliveries::webhook_id.eq_any(old));
+        on_each_backend!(connection, |c| diesel::delete(old).execute(c))?
+    };
+    Ok(Walked { pruned, next })
 }

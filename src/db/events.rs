@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::connection::Connection;
 use super::error::StoreError;
 use super::on_each_backend;
+use super::retention::{BYTES_AT_ONCE, Keep};
 use super::schema::{event_head, events};
 use crate::domain::event::{Event, LoggedEvent, Seq};
 use crate::domain::job::JobId;
@@ -17,6 +18,7 @@ use crate::domain::timestamp::{Timestamp, to_micros};
 #[derive(Debug)]
 pub struct EventAppender {
     last: Seq,
+    end_bytes: i64,
     at: Timestamp,
     appended: Vec<LoggedEvent>,
 }
@@ -28,6 +30,7 @@ struct NewEvent<'a> {
     at: i64,
     kind: &'a str,
     job_id: Option<&'a str>,
+    offset_bytes: i64,
     json: &'a str,
 }
 
@@ -37,14 +40,13 @@ impl EventAppender {
     /// # Errors
     /// Where the database fails.
     pub fn lock(connection: &mut Connection, at: Timestamp) -> Result<Self, StoreError> {
-        let last = match connection {
+        let head = event_head::table.select((event_head::seq, event_head::end_bytes));
+        let (last, end_bytes) = match connection {
             // BEGIN IMMEDIATE has locked the whole file already.
-            Connection::Sqlite(c) => event_head::table.select(event_head::seq).get_result(c)?,
-            Connection::Postgres(c) => {
-                event_head::table.select(event_head::seq).for_update().get_result(c)?
-            }
+            Connection::Sqlite(c) => head.get_result(c)?,
+            Connection::Postgres(c) => head.for_update().get_result(c)?,
         };
-        Ok(Self { last, at, appended: Vec::new() })
+        Ok(Self { last, end_bytes, at, appended: Vec::new() })
     }
 
     /// Appends one event.
@@ -63,12 +65,14 @@ impl EventAppender {
             at: to_micros(self.at),
             kind: event.kind(),
             job_id: event.job_id().map(|id| id.0.as_str()),
+            offset_bytes: self.end_bytes,
             json: &json,
         };
         on_each_backend!(connection, |c| diesel::insert_into(events::table)
             .values(&row)
             .execute(c))?;
         self.last = seq;
+        self.end_bytes += json.len() as i64;
         self.appended.push(LoggedEvent { seq, json: json.into() });
         Ok(())
     }
@@ -80,9 +84,10 @@ impl EventAppender {
     /// Where the database fails.
     pub fn finish(self, connection: &mut Connection) -> Result<Vec<LoggedEvent>, StoreError> {
         if !self.appended.is_empty() {
-            on_each_backend!(connection, |c| {
-                diesel::update(event_head::table).set(event_head::seq.eq(self.last)).execute(c)
-            })?;
+            let head = (event_head::seq.eq(self.last), event_head::end_bytes.eq(self.end_bytes));
+            on_each_backend!(connection, |c| diesel::update(event_head::table)
+                .set(head)
+                .execute(c))?;
         }
         Ok(self.appended)
     }
@@ -102,13 +107,32 @@ pub struct LogBounds {
 /// # Errors
 /// Where the database fails.
 pub fn bounds(connection: &mut Connection) -> Result<LogBounds, StoreError> {
-    connection.read(|connection| {
-        let newest = head(connection)?;
-        let oldest = on_each_backend!(connection, |c| {
-            events::table.select(diesel::dsl::min(events::seq)).get_result::<Option<Seq>>(c)
-        })?;
-        Ok(LogBounds { oldest: oldest.unwrap_or(newest + 1), newest })
-    })
+    connection.read(extent).map(|extent| extent.bounds)
+}
+
+/// Where the log begins and ends, and how large it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Where it begins and ends.
+    pub bounds: LogBounds,
+    /// How large it is, in bytes of JSON: a difference of two numbers, whatever the size.
+    pub bytes: i64,
+}
+
+/// The same and the size, within a transaction.
+///
+/// # Errors
+/// Where the database fails.
+pub fn extent(connection: &mut Connection) -> Result<Extent, StoreError> {
+    let (newest, end_bytes): (Seq, i64) = on_each_backend!(&mut *connection, |c| {
+        event_head::table.select((event_head::seq, event_head::end_bytes)).get_result(c)
+    })?;
+    let begin: Option<(Seq, i64)> = on_each_backend!(connection, |c| {
+        let oldest = events::table.order(events::seq.asc());
+        oldest.select((events::seq, events::offset_bytes)).first(c).optional()
+    })?;
+    let (oldest, begin_bytes) = begin.unwrap_or((newest + 1, end_bytes));
+    Ok(Extent { bounds: LogBounds { oldest, newest }, bytes: end_bytes - begin_bytes })
 }
 
 /// The position that was given out last; 0 where none was.
@@ -171,25 +195,26 @@ pub fn of_states(connection: &mut Connection, id: &JobId) -> Result<Vec<String>,
     Ok(newest_first)
 }
 
-/// Deletes up to `limit` of the events before `before`, oldest first, and answers how many.
+/// Deletes the oldest events that `keep` lets go, up to `limit` of them, and answers how many.
 ///
 /// # Errors
 /// Where the database fails.
-pub fn prune(
-    connection: &mut Connection,
-    before: Timestamp,
-    limit: i64,
-) -> Result<usize, StoreError> {
-    // Positions and times grow together, so the oldest events are the first in the log.
-    let doomed: Option<Seq> = on_each_backend!(&mut *connection, |c| {
-        let oldest = events::table.order(events::seq.asc()).limit(limit);
-        let seqs: Vec<(Seq, i64)> = oldest.select((events::seq, events::at)).load(c)?;
-        let before = to_micros(before);
-        QueryResult::Ok(
-            seqs.into_iter().take_while(|(_, at)| *at < before).last().map(|(seq, _)| seq),
-        )
-    })?;
-    let Some(last) = doomed else { return Ok(0) };
+pub fn prune(connection: &mut Connection, keep: Keep, limit: i64) -> Result<usize, StoreError> {
+    let (end_bytes, oldest): (i64, Vec<(Seq, i64, i64)>) =
+        on_each_backend!(&mut *connection, |c| {
+            let end_bytes = event_head::table.select(event_head::end_bytes).get_result(c)?;
+            let oldest = events::table.order(events::seq.asc()).limit(limit);
+            let oldest = oldest.select((events::seq, events::at, events::offset_bytes)).load(c)?;
+            QueryResult::Ok((end_bytes, oldest))
+        })?;
+    let Some(&(_, _, begin_bytes)) = oldest.first() else { return Ok(0) };
+    let since = to_micros(keep.since);
+    // Positions, times and offsets grow together, so what goes is the beginning of the log.
+    let doomed = oldest.into_iter().take_while(|&(_, at, offset_bytes)| {
+        let is_let_go = at < since || end_bytes - offset_bytes > keep.max_bytes;
+        is_let_go && offset_bytes - begin_bytes < BYTES_AT_ONCE
+    });
+    let Some((last, ..)) = doomed.last() else { return Ok(0) };
     Ok(on_each_backend!(connection, |c| {
         diesel::delete(events::table.filter(events::seq.le(last))).execute(c)
     })?)

@@ -10,6 +10,7 @@ use diesel::sql_types::{Nullable, Text};
 
 use super::connection::Connection;
 use super::error::StoreError;
+use super::logs;
 use super::on_each_backend;
 use super::row::{JobRow, UpdateJob, read_liveness};
 use super::schema::jobs;
@@ -95,6 +96,7 @@ pub fn delete(connection: &mut Connection, id: &JobId) -> Result<Job, StoreError
     if job.status.is_active() {
         return Err(StoreError::StillActive { job_id: id.clone(), status: job.status });
     }
+    logs::forget(connection, id)?;
     on_each_backend!(connection, |c| diesel::delete(jobs::table.find(&id.0)).execute(c))?;
     Ok(job)
 }

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod logs;
 pub mod metrics;
 pub mod observations;
+pub mod retention;
 mod row;
 mod schema;
 pub mod settings;

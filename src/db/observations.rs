@@ -86,10 +86,12 @@ pub fn record(
             prices,
             now,
             notices: Vec::new(),
+            kept_log_bytes: 0,
         };
         let outcomes =
             reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
-        let Recorder { log, connection, notices, .. } = recorder;
+        let Recorder { log, connection, notices, kept_log_bytes, .. } = recorder;
+        logs::add_to_sum(connection, kept_log_bytes)?;
         Ok(Recorded { outcomes, events: log.finish(connection)?, notices })
     })
 }
@@ -100,6 +102,8 @@ struct Recorder<'a> {
     prices: &'a Prices,
     now: Timestamp,
     notices: Vec<Notice>,
+    /// By how much the kept logs have grown.
+    kept_log_bytes: i64,
 }
 
 impl Recorder<'_> {
@@ -193,12 +197,14 @@ impl Recorder<'_> {
 
     /// A log is kept once its job has ended; before that it still grows, and is asked for.
     fn keep_log(&mut self, job: &Job, said: &Observation) -> Result<(), StoreError> {
-        match &said.logs {
-            Some(log) if said.status.is_some_and(JobStatus::is_terminal) => {
-                logs::keep(self.connection, &job.job_id, log)
-            }
-            _ => Ok(()),
+        if let Some(log) = &said.logs
+            && said.status.is_some_and(JobStatus::is_terminal)
+        {
+            // A provider's clock that is ahead must not keep a log longer than others.
+            let ended_at = said.completed_at.unwrap_or(said.observed_at).min(said.observed_at);
+            self.kept_log_bytes += logs::keep(self.connection, &job.job_id, ended_at, log)?;
         }
+        Ok(())
     }
 }
 

@@ -37,6 +37,7 @@ diesel::table! {
         at -> BigInt,
         kind -> Text,
         job_id -> Nullable<Text>,
+        offset_bytes -> BigInt,
         json -> Text,
     }
 }
@@ -45,6 +46,7 @@ diesel::table! {
     event_head (id) {
         id -> BigInt,
         seq -> BigInt,
+        end_bytes -> BigInt,
     }
 }
 
@@ -58,8 +60,17 @@ diesel::table! {
 diesel::table! {
     job_logs (job_id) {
         job_id -> Text,
+        ended_at -> BigInt,
         log_bytes -> BigInt,
+        pruned_at -> Nullable<BigInt>,
         packed -> Binary,
+    }
+}
+
+diesel::table! {
+    job_logs_sum (id) {
+        id -> BigInt,
+        packed_bytes -> BigInt,
     }
 }
 

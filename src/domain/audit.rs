@@ -78,6 +78,14 @@ pub enum Finding {
         /// Which job.
         job_id: JobId,
     },
+    /// The kept logs are not as large as they are said to be.
+    #[error("the kept logs have {stored} bytes, and are counted as {counted}")]
+    LogSize {
+        /// What they have.
+        stored: i64,
+        /// What the running sum says.
+        counted: i64,
+    },
     /// A job is stored otherwise than it was told.
     #[error("{field} of job {job_id} is {stored}, and event {seq} told {told}")]
     Different {
@@ -163,9 +171,10 @@ impl LogFold {
         self.jobs.remove(job_id)
     }
 
-    /// What to say of a stored job that no event tells of: nothing where old events were forgotten.
-    pub fn untold(&self, job_id: &JobId) -> Option<Finding> {
-        let is_whole = self.first.is_none_or(|first| first == 1);
+    /// What to say of a stored job that no event tells of: nothing where old events were forgotten,
+    /// which may be all up to the `head`.
+    pub fn untold(&self, job_id: &JobId, head: Seq) -> Option<Finding> {
+        let is_whole = self.first.map_or(head == 0, |first| first == 1);
         is_whole.then(|| Finding::Untold { job_id: job_id.clone() })
     }
 
@@ -292,7 +301,9 @@ mod tests {
 
     #[test]
     fn a_job_older_than_the_log_is_no_finding() {
-        assert!(fold(&[(1, DELETED)]).0.untold(&"old".into()).is_some());
-        assert!(fold(&[(7, DELETED)]).0.untold(&"old".into()).is_none());
+        assert!(fold(&[(1, DELETED)]).0.untold(&"old".into(), 1).is_some());
+        assert!(fold(&[(7, DELETED)]).0.untold(&"old".into(), 7).is_none());
+        assert!(fold(&[]).0.untold(&"old".into(), 0).is_some());
+        assert!(fold(&[]).0.untold(&"old".into(), 7).is_none(), "all of it was forgotten");
     }
 }

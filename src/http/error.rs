@@ -13,6 +13,7 @@ use crate::actors::syncer::SyncError;
 use crate::actors::webhook_ingestor::IngestError;
 use crate::db::error::StoreError;
 use crate::domain::job::{JobId, JobStatus};
+use crate::domain::timestamp::Timestamp;
 use crate::provider::ProviderError;
 use crate::provider::webhook_body::BodyError;
 
@@ -55,6 +56,18 @@ pub enum ApiError {
     /// The body did not arrive in full.
     #[error("the body ended before its announced length")]
     BodyCut,
+    /// The log of a finished job is not kept any more.
+    #[error(
+        "the log of job {job_id} was pruned at {pruned_at}: logs.retention_days and logs.retention_mb say how long one is kept"
+    )]
+    LogPruned {
+        /// Which job.
+        job_id: JobId,
+        /// When.
+        pruned_at: Timestamp,
+        /// How long the log was, in bytes.
+        log_bytes: u64,
+    },
     /// There is no such route.
     #[error("Not Found")]
     NoRoute,
@@ -155,6 +168,10 @@ impl ApiError {
             Self::BodyTooLarge { limit_bytes } => {
                 Face::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
                     .with(json!({"limit_bytes": limit_bytes}))
+            }
+            Self::LogPruned { job_id, pruned_at, log_bytes } => {
+                Face::new(StatusCode::GONE, "log_pruned")
+                    .with(json!({"job_id": job_id, "pruned_at": pruned_at, "log_bytes": log_bytes}))
             }
             Self::BodyCut => Face::new(StatusCode::BAD_REQUEST, "body_cut"),
             Self::NoRoute => Face::new(StatusCode::NOT_FOUND, "not_found"),

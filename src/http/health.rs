@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::{Gateway, ProviderDoor};
-use crate::actors::job_reader::{GetLogBounds, Read};
+use crate::actors::job_reader::{GetLogBounds, GetSizes, Read, Sizes};
 use crate::actors::poller::GetPollingStatus;
 use crate::actors::provider_client::GetProviderHealth;
 use crate::domain::timestamp::{Timestamp, now};
@@ -58,16 +58,25 @@ pub(super) async fn report(gateway: Data<Gateway>) -> Json<Health> {
 
 async fn database(gateway: &Gateway) -> Component {
     let asked = Instant::now();
-    let answer = gateway.asker.ask(&gateway.reader, Read(GetLogBounds)).await;
+    let answer = gateway.asker.ask(&gateway.reader, Read(GetSizes)).await;
     let (status, message) = match (answer, gateway.obstacle.current()) {
-        (Err(error), _) => (Wellness::Unhealthy, Some(error.to_string())),
+        (Err(error), _) => (Wellness::Unhealthy, error.to_string()),
         // Lists are still answered; webhooks are not.
         (Ok(_), Some(obstacle)) => {
-            (Wellness::Degraded, Some(format!("nothing can be stored: {obstacle}")))
+            (Wellness::Degraded, format!("nothing can be stored: {obstacle}"))
         }
-        (Ok(_), None) => (Wellness::Healthy, None),
+        (Ok(Sizes { events, event_bytes, log_bytes }), None) => {
+            let (events_mb, logs_mb) = (in_megabytes(event_bytes), in_megabytes(log_bytes));
+            let sizes = format!("{events} events of {events_mb:.1} MB, logs of {logs_mb:.1} MB");
+            (Wellness::Healthy, sizes)
+        }
     };
-    component("database", status, asked, message)
+    component("database", status, asked, Some(message))
+}
+
+/// Megabytes as the configuration counts them.
+fn in_megabytes(bytes: i64) -> f64 {
+    bytes as f64 / f64::from(1024 * 1024)
 }
 
 async fn polling(gateway: &Gateway) -> Component {

@@ -14,8 +14,10 @@ use super::query::Query;
 use super::{Gateway, jobs};
 use crate::actors::job_reader::{GetKeptLog, Read};
 use crate::actors::log_watcher::LookAtLog;
+use crate::db::logs::KeptLog;
 use crate::domain::job::Job;
 use crate::domain::log::display_lines;
+use crate::domain::packed_log::PackedLog;
 
 /// The most lines that one answer has where lines are asked for.
 const LINES_MAX: u32 = 100_000;
@@ -56,18 +58,31 @@ pub(super) async fn get(
     })))
 }
 
-/// The log that is kept of a job that has ended, or the one that the provider has now.
+/// The log that is kept of a job that has ended, or the one that the provider has now. Of a log that
+/// was pruned it is not asked: the provider keeps logs for an hour, and we keep them for longer.
 async fn read(gateway: &Gateway, job: &Job) -> Result<Arc<str>, ApiError> {
-    if job.status.is_terminal() {
-        let question = Read(GetKeptLog(job.job_id.clone()));
-        if let Some(kept) = gateway.asker.ask(&gateway.reader, question).await? {
-            return Ok(kept.unpack().into());
-        }
+    if let Some(log) = kept(gateway, job).await? {
+        return Ok(log.unpack().into());
     }
     let Some(provider_job_id) = job.provider_job_id.clone() else { return Ok("".into()) };
     let look = LookAtLog { provider: job.provider.clone(), provider_job_id };
     let sighting = gateway.asker.ask_abroad(&gateway.log_watcher, look).await?;
     Ok(sighting.log.unwrap_or_else(|| "".into()))
+}
+
+/// The log that is kept of a job, once it has ended.
+async fn kept(gateway: &Gateway, job: &Job) -> Result<Option<PackedLog>, ApiError> {
+    if !job.status.is_terminal() {
+        return Ok(None);
+    }
+    let job_id = job.job_id.clone();
+    match gateway.asker.ask(&gateway.reader, Read(GetKeptLog(job_id.clone()))).await? {
+        Some(KeptLog::Whole(log)) => Ok(Some(log)),
+        Some(KeptLog::Pruned { at, log_bytes }) => {
+            Err(ApiError::LogPruned { job_id, pruned_at: at, log_bytes })
+        }
+        None => Ok(None),
+    }
 }
 
 /// `GET /api/cloud/jobs/{id}/logs/stream`
@@ -78,6 +93,8 @@ pub(super) async fn stream(
     gateway: Data<Gateway>,
 ) -> Result<impl Responder, ApiError> {
     let job = jobs::find(&gateway, id.into_inner()).await?;
+    // A stream without a line would say that there never was one.
+    kept(&gateway, &job).await?;
     let (sender, receiver) = mpsc::channel(BUFFERED_LINES);
     let heartbeat = Duration::from_secs(gateway.config.events.heartbeat_seconds);
     actix_web::rt::spawn(async move {

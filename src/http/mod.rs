@@ -38,6 +38,7 @@ use crate::actors::job_store::{JobStore, StoreObstacle, StoreVersion};
 use crate::actors::log_watcher::LogWatcher;
 use crate::actors::poller::Poller;
 use crate::actors::provider_client::ProviderClient;
+use crate::actors::pruner::Pruner;
 use crate::actors::syncer::Syncer;
 use crate::actors::webhook_ingestor::WebhookIngestor;
 use crate::config;
@@ -56,6 +57,8 @@ pub struct Doors {
     pub syncer: Addr<Syncer>,
     /// Who gets logs.
     pub log_watcher: Addr<LogWatcher>,
+    /// Who forgets.
+    pub pruner: Addr<Pruner>,
     /// Who tells of changes.
     pub broadcaster: Addr<Broadcaster>,
     /// The providers, by name.

@@ -3,11 +3,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
 use futures_util::future::join_all;
-use jobsyncd::actors::job_store::Prune;
 use jobsyncd::domain::job::JobStatus;
-use jobsyncd::domain::timestamp::now;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rstest::rstest;
@@ -21,11 +18,11 @@ use crate::support::stream::{EventStream, StreamEvent};
 /// More than the daemon keeps in memory, and more than it buffers for one subscriber.
 const MANY: usize = 3_000;
 
-fn daemon() -> TestDaemonBuilder {
+pub(crate) fn daemon() -> TestDaemonBuilder {
     TestDaemon::builder().with("JOBSYNCD__EVENTS__MAX_CONNECTIONS_PER_IP", "1000")
 }
 
-fn seq_of(event: &StreamEvent) -> usize {
+pub(crate) fn seq_of(event: &StreamEvent) -> usize {
     let id = event.id.as_deref().expect("a durable event has an id");
     let seq = id.parse().expect("a number");
     assert_eq!(event.json()["seq"], json!(seq), "{event:?}");
@@ -33,17 +30,17 @@ fn seq_of(event: &StreamEvent) -> usize {
 }
 
 /// Reads events up to `last`, and fails the test at a hole, a duplicate or anything out of order.
-async fn read_without_a_hole(stream: &mut EventStream, after: usize, last: usize) {
+pub(crate) async fn read_without_a_hole(stream: &mut EventStream, after: usize, last: usize) {
     for expected in after + 1..=last {
         assert_eq!(seq_of(&stream.next().await), expected);
     }
 }
 
-async fn reopen(daemon: &TestDaemon, id: &str) -> EventStream {
+pub(crate) async fn reopen(daemon: &TestDaemon, id: &str) -> EventStream {
     EventStream::open(&daemon.url, Some(id)).await
 }
 
-async fn expect_greeting(stream: &mut EventStream, kind: &str, seq: usize) -> Value {
+pub(crate) async fn expect_greeting(stream: &mut EventStream, kind: &str, seq: usize) -> Value {
     let greeting = stream.next().await;
     let json = greeting.json();
     assert_eq!((&json["type"], &json["seq"]), (&json!(kind), &json!(seq)), "{greeting:?}");
@@ -295,30 +292,6 @@ async fn an_id_that_is_not_ours_gets_one_reset_and_then_what_happens_next(
         daemon.record(discoveries(&format!("after-{told}"), 1)).await;
         read_without_a_hole(&mut stream, told, told + 1).await;
     }
-    daemon.stop().await;
-}
-
-#[rstest]
-#[actix_web::test]
-async fn an_id_that_was_pruned_gets_a_reset_and_the_last_one_of_all_does_not(
-    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
-) {
-    let database = TestDatabase::new(backend);
-    let daemon = daemon().start(&database).await;
-    daemon.record(discoveries("old", 3)).await;
-    let events_before = now() + TimeDelta::seconds(60);
-    let store = &daemon.daemon.tasks().doors().store;
-    store.send(Prune { events_before }).await.expect("a store").expect("pruned");
-
-    expect_greeting(&mut reopen(&daemon, "2").await, "reset", 3).await;
-    let mut up_to_date = reopen(&daemon, "3").await;
-    expect_greeting(&mut up_to_date, "connected", 3).await;
-    daemon.record(discoveries("new", 2)).await;
-    read_without_a_hole(&mut up_to_date, 3, 5).await;
-    expect_greeting(&mut reopen(&daemon, "2").await, "reset", 5).await;
-    let mut returning = reopen(&daemon, "3").await;
-    expect_greeting(&mut returning, "connected", 5).await;
-    read_without_a_hole(&mut returning, 3, 5).await;
     daemon.stop().await;
 }
 

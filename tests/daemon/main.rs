@@ -12,6 +12,7 @@ mod liveness;
 mod polling;
 mod progress;
 mod providers;
+mod retention;
 mod sync;
 mod sync_active;
 mod timeline;

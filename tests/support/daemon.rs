@@ -5,8 +5,10 @@ use std::time::Duration;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use awc::Client;
+use diesel::connection::SimpleConnection;
 use jobsyncd::config::{Config, Sources};
 use jobsyncd::daemon::{Daemon, StartError};
+use jobsyncd::db::connection::{Connection, Role};
 use jobsyncd::simulator::{Simulator, SimulatorOptions};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,6 +42,27 @@ impl TestDatabase {
         };
         Self { url, folder }
     }
+
+    /// A connection of the test's own.
+    pub fn connect(&self) -> Connection {
+        let sources = Sources::from_environment([("JOBSYNCD__DATABASE__URL", self.url.clone())]);
+        let config = Config::load(&sources).expect("a good configuration");
+        Connection::open(&config.database.url, Role::Writer).expect("a database")
+    }
+
+    /// Changes what is stored behind the daemon's back.
+    pub fn execute(&self, sql: &str) {
+        execute(&mut self.connect(), sql);
+    }
+}
+
+/// Runs any SQL.
+pub fn execute(connection: &mut Connection, sql: &str) {
+    let done = match connection {
+        Connection::Sqlite(connection) => connection.batch_execute(sql),
+        Connection::Postgres(connection) => connection.batch_execute(sql),
+    };
+    done.expect(sql);
 }
 
 /// A daemon that is being set up.

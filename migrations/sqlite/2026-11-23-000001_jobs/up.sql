@@ -41,6 +41,9 @@ CREATE TABLE events (
     at BIGINT NOT NULL,
     kind TEXT NOT NULL,
     job_id TEXT,
+    -- How many bytes of JSON came before this event since the first one of all, so that the size of any
+    -- part of the log is a difference of two numbers.
+    offset_bytes BIGINT NOT NULL,
     json TEXT NOT NULL
 );
 CREATE INDEX events_of_job ON events (job_id, seq);
@@ -50,23 +53,37 @@ CREATE INDEX events_of_job ON events (job_id, seq);
 -- commits; a sequence would promise neither.
 CREATE TABLE event_head (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
-    seq BIGINT NOT NULL
+    seq BIGINT NOT NULL,
+    end_bytes BIGINT NOT NULL
 );
-INSERT INTO event_head (id, seq) VALUES (1, 0);
+INSERT INTO event_head (id, seq, end_bytes) VALUES (1, 0, 0);
 
 -- Which webhooks have arrived, by the sender's id of the message. Every delivery pays for an index,
--- and old ones are looked for every ten minutes: that reads the whole table, of one day.
+-- so there is none for the age: old ones are looked for every ten minutes, a few rows at a time.
 CREATE TABLE webhook_deliveries (
     webhook_id TEXT NOT NULL PRIMARY KEY,
     received_at BIGINT NOT NULL
 ) WITHOUT ROWID;
 
--- The logs of finished jobs, which providers delete soon after the end.
+-- The logs of finished jobs, which providers delete soon after the end. Of one that was pruned the row
+-- stays, empty: it says what became of the log, and keeps it from being stored again.
 CREATE TABLE job_logs (
     job_id TEXT NOT NULL PRIMARY KEY REFERENCES jobs (job_id) ON DELETE CASCADE,
+    ended_at BIGINT NOT NULL,
     log_bytes BIGINT NOT NULL,
+    pruned_at BIGINT,
     packed BLOB NOT NULL
 );
+-- Which log is pruned next.
+CREATE INDEX job_logs_by_end ON job_logs (ended_at) WHERE pruned_at IS NULL;
+
+-- What the kept logs add up to, moved in the transaction that keeps or prunes one: to count them
+-- would be to read them all.
+CREATE TABLE job_logs_sum (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    packed_bytes BIGINT NOT NULL
+);
+INSERT INTO job_logs_sum (id, packed_bytes) VALUES (1, 0);
 
 -- What was set through the API and must survive a restart.
 CREATE TABLE settings (
