@@ -7,6 +7,7 @@
 //! not keep up is cut off, and comes back by its id.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::IpAddr;
 
 use actix::prelude::*;
@@ -233,62 +234,69 @@ impl Broadcaster {
         let (reader, bounds, broadcaster) =
             (self.reader.clone(), self.bounds.clone(), context.address());
         let replay = async move {
-            if let Some((subscriber, position)) = begin_replay(&bounds, subscriber, position).await
-            {
-                replay(&reader, &broadcaster, subscriber, position).await;
-            }
+            // It ends when the subscriber has joined or has gone, or the log cannot be read, which ends
+            // its stream: it comes back by its id.
+            let replay = Replay { reader, bounds, broadcaster, subscriber };
+            let _ = replay.from(position).await;
         };
         let replay = context.spawn(replay.into_actor(self));
         self.catching_up.push(Returner { address, sender, replay });
     }
 }
 
-/// Tells a subscriber that returns with an id that is unknown or pruned to start anew. Answers
-/// where its replay begins.
-async fn begin_replay(
-    bounds: &Recipient<Read<GetLogBounds>>,
+/// The log on its way to a subscriber that missed some of it.
+struct Replay {
+    reader: Recipient<Read<ListEvents>>,
+    bounds: Recipient<Read<GetLogBounds>>,
+    broadcaster: Addr<Broadcaster>,
     subscriber: Subscriber,
-    position: Seq,
-) -> Option<(Subscriber, Seq)> {
-    let LogBounds { oldest, newest } = bounds.send(Read(GetLogBounds)).await.ok()?.ok()?;
-    if position > newest || position < oldest - 1 {
-        subscriber.sender.send(greeting("reset", newest, newest)).await.ok()?;
-        return Some((subscriber, newest));
-    }
-    subscriber.sender.send(greeting("connected", newest, position)).await.ok()?;
-    Some((subscriber, position))
 }
 
-/// Reads the log page by page and hands it out, waiting for the subscriber where its buffer is
-/// full. Ends when it has joined, has gone, or the log cannot be read, which ends its stream: it
-/// comes back by its id.
-async fn replay(
-    reader: &Recipient<Read<ListEvents>>,
-    broadcaster: &Addr<Broadcaster>,
-    mut subscriber: Subscriber,
-    mut position: Seq,
-) {
-    loop {
-        subscriber = match broadcaster.send(Join { subscriber, position }).await {
-            Ok(Err(too_far_behind)) => too_far_behind,
-            Ok(Ok(())) | Err(_) => return,
+impl Replay {
+    /// Greets the subscriber, and hands it what came after `position` page by page, waiting where its
+    /// buffer is full. None where it has joined or gone, or the log cannot be read.
+    async fn from(mut self, position: Seq) -> Option<Infallible> {
+        let LogBounds { oldest, newest } = self.bounds().await?;
+        let mut position = if position > newest || position < oldest - 1 {
+            self.start_anew(newest).await?
+        } else {
+            self.hand(greeting("connected", newest, position)).await?;
+            position
         };
-        let page = Read(ListEvents { after: position, limit: REPLAYED_AT_ONCE });
-        let Ok(Ok(events)) = reader.send(page).await else { return };
-        if events.is_empty() {
-            // What was missed has been pruned meanwhile: it comes back, and starts anew.
-            return;
-        }
-        for event in events {
-            if event.seq != position + 1 {
-                return;
+        loop {
+            let join = Join { subscriber: self.subscriber, position };
+            self.subscriber = self.broadcaster.send(join).await.ok()?.err()?;
+            let page = Read(ListEvents { after: position, limit: REPLAYED_AT_ONCE });
+            let events = self.reader.send(page).await.ok()?.ok()?;
+            if events.first().is_none_or(|event| event.seq != position + 1) {
+                // What it would be handed next was pruned while it was handed the rest.
+                let newest = self.bounds().await?.newest;
+                position = self.start_anew(newest).await?;
+                continue;
             }
-            position = event.seq;
-            if subscriber.sender.send(as_sse(&event)).await.is_err() {
-                return;
+            for event in events {
+                if event.seq != position + 1 {
+                    break;
+                }
+                position = event.seq;
+                self.hand(as_sse(&event)).await?;
             }
+            // What was announced last may not be in this page, and the next turn tries to join.
         }
-        // What was announced last may not be in this page, and the next turn tries to join.
+    }
+
+    async fn bounds(&self) -> Option<LogBounds> {
+        self.bounds.send(Read(GetLogBounds)).await.ok()?.ok()
+    }
+
+    /// Tells the subscriber to fetch the list again, and answers the position from which it goes on.
+    async fn start_anew(&self, newest: Seq) -> Option<Seq> {
+        self.hand(greeting("reset", newest, newest)).await?;
+        Some(newest)
+    }
+
+    async fn hand(&self, event: sse::Event) -> Option<()> {
+        self.subscriber.sender.send(event).await.ok()
     }
 }
 

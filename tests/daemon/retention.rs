@@ -13,12 +13,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
-use super::events::{self, expect_greeting, read_without_a_hole, reopen};
+use super::events::{self, expect_greeting, read_without_a_hole, reopen, seq_of};
 use crate::support::daemon::{
     Answer, Backend, SOON, TestDaemon, TestDaemonBuilder, TestDatabase, execute,
 };
 use crate::support::reports::{discoveries, report};
+use crate::support::stream::EventStream;
 use crate::support::webhook::{SECRET, Signer};
 
 const MEGABYTE: usize = 1024 * 1024;
@@ -134,6 +136,50 @@ async fn events_that_are_too_old_go_and_positions_go_on(
     expect_greeting(&mut returning, "connected", 5).await;
     read_without_a_hole(&mut returning, 3, 5).await;
     assert_eq!(daemon.get("/api/cloud/jobs").await.ok()["total"], 5, "jobs are never pruned");
+    daemon.stop().await;
+}
+
+#[rstest]
+#[actix_web::test]
+async fn who_is_overtaken_by_the_pruning_while_it_catches_up_gets_a_reset_and_no_hole(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    // More than the daemon's and the sockets' buffers hold together.
+    const EVENTS: usize = 1_000;
+    const BATCH: usize = 100;
+    let database = TestDatabase::new(backend);
+    let daemon = daemon().start(&database).await;
+    for batch in 0..EVENTS / BATCH {
+        daemon.record(long_events(&format!("job-{batch}"), BATCH)).await;
+    }
+    // So that the daemon's own buffer, which counts events, is no match for the replay either.
+    for batch in 0..20 {
+        daemon.record(discoveries(&format!("more-{batch}"), 128)).await;
+    }
+    let last = EVENTS + 20 * 128;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let host = daemon.url.trim_start_matches("http://");
+    let socket = socket.connect(host.parse().expect("an address")).await.expect("a connection");
+    let mut slow = EventStream::ask(socket, host, "/api/events", b"Last-Event-ID: 0\r\n").await;
+    expect_greeting(&mut slow, "connected", last).await;
+
+    database.execute("UPDATE events SET at = 0");
+    assert_eq!(daemon.prune().await.events, last);
+
+    let mut seen = 0;
+    let reset = loop {
+        let event = slow.next().await;
+        if event.json()["type"] == "reset" {
+            break event.json();
+        }
+        seen += 1;
+        assert_eq!(seq_of(&event), seen);
+    };
+    assert!(seen < last, "it was overtaken");
+    assert_eq!((&reset["seq"], &slow.last_id), (&json!(last), &Some(last.to_string())));
+    daemon.record(discoveries("new", 2)).await;
+    read_without_a_hole(&mut slow, last, last + 2).await;
     daemon.stop().await;
 }
 
