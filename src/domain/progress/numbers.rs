@@ -155,7 +155,7 @@ fn tqdm_bar<'a>(line: &'a [u8], before: usize, found: &Captures<'a>) -> Option<B
     let done = count(done_at.as_bytes())?;
     let total =
         found.name("total").and_then(|total| count(total.as_bytes())).filter(|&total| total > 0);
-    let rate = found.name("rate").and_then(|rate| decimal(rate.as_bytes()));
+    let rate = found.name("rate").and_then(|rate| finite(rate.as_bytes()));
     let unit = found.name("unit").map(|unit| unit.as_bytes());
     let left = found.name("left").and_then(|left| clock_seconds(left.as_bytes()));
     let from_rate = rate.zip(unit).and_then(|(rate, unit)| seconds_each(rate, unit));
@@ -178,7 +178,7 @@ fn tqdm_bar<'a>(line: &'a [u8], before: usize, found: &Captures<'a>) -> Option<B
 fn other_bar(line: &[u8]) -> Option<Bar<'_>> {
     let found = RICH.captures(line).or_else(|| KERAS.captures(line))?;
     let done_at = found.name("done")?;
-    let rate = found.name("rate").and_then(|rate| decimal(rate.as_bytes()));
+    let rate = found.name("rate").and_then(|rate| finite(rate.as_bytes()));
     Some(Bar {
         description: without_drawing(&line[..done_at.start()]),
         done: count(done_at.as_bytes())?,
@@ -278,7 +278,7 @@ pub(super) fn epoch(line: &[u8]) -> Option<(Option<f64>, Option<u64>)> {
         if let Some(epochs) = found.name("epochs") {
             return Some((None, count(epochs.as_bytes()).filter(|&epochs| epochs > 0)));
         }
-        let epoch = decimal(found.name("epoch")?.as_bytes())?;
+        let epoch = finite(found.name("epoch")?.as_bytes())?;
         let Some(total) = found.name("total") else {
             // "epochs: 10" is how many, "epoch: 3" is which.
             let is_plural = found["word"].len() > "epoch".len();
@@ -306,14 +306,14 @@ pub(super) fn loss(text: &[u8]) -> Option<f64> {
 }
 
 pub(super) fn learning_rate(text: &[u8]) -> Option<f64> {
-    decimal(LEARNING_RATE.captures(text)?.name("rate")?.as_bytes())
+    finite(LEARNING_RATE.captures(text)?.name("rate")?.as_bytes())
 }
 
 /// The time of a step in prose, in seconds.
 pub(super) fn seconds_per_step(line: &[u8]) -> Option<f64> {
     let found = STEP_TIME.captures(line)?;
     let in_seconds = |time: &str, units: [&str; 2]| {
-        let time = decimal(found.name(time)?.as_bytes())?;
+        let time = finite(found.name(time)?.as_bytes())?;
         let unit = units
             .into_iter()
             .find_map(|unit| found.name(unit))
@@ -322,7 +322,7 @@ pub(super) fn seconds_per_step(line: &[u8]) -> Option<f64> {
     };
     in_seconds("time", ["unit", "after"])
         .or_else(|| in_seconds("pertime", ["perunit", "perunit"]))
-        .or_else(|| seconds_each(decimal(found.name("speed")?.as_bytes())?, &found["speedunit"]))
+        .or_else(|| seconds_each(finite(found.name("speed")?.as_bytes())?, &found["speedunit"]))
         .filter(|seconds| *seconds > 0.0)
 }
 
@@ -354,17 +354,24 @@ fn seconds_each(rate: f64, unit: &[u8]) -> Option<f64> {
 fn clock_seconds(clock: &[u8]) -> Option<f64> {
     clock
         .split(|&byte| byte == b':')
-        .try_fold(0.0, |seconds, part| Some(seconds * 60.0 + decimal(part)?))
+        .try_fold(0.0, |seconds, part| Some(seconds * 60.0 + finite(part)?))
+        .filter(|seconds: &f64| seconds.is_finite())
 }
 
 /// A whole number, however written: `23,040`, `5e+04`, `12.00`.
 fn count(digits: &[u8]) -> Option<u64> {
     /// The largest range in which a float names every whole number.
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    let value = decimal(digits)?;
+    let value = finite(digits)?;
     (value.fract() == 0.0 && (0.0..=EXACT).contains(&value)).then_some(value as u64)
 }
 
+/// A number that is one: JSON has no others, and one that is not equal to itself would be news for ever.
+fn finite(digits: &[u8]) -> Option<f64> {
+    decimal(digits).filter(|number| number.is_finite())
+}
+
+/// A number, or what a trainer prints instead of one when it has diverged.
 fn decimal(digits: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(digits).ok()?;
     if text.contains(',') { text.replace(',', "").parse().ok() } else { text.parse().ok() }

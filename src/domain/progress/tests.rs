@@ -494,6 +494,20 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+#[test]
+fn a_number_that_is_none_is_not_read() {
+    for (line, what) in [
+        ("Epoch 1e999, Steps:  50%|# | 1/2 [00:03<00:03, 1.5s/it, loss=0.1]", "epoch"),
+        ("step 5/10 loss: 0.1 lr: nan", "learning rate"),
+        ("step 5/10 loss: 0.1 lr: 1e999", "learning rate"),
+        ("step 5/10 loss: 0.1 time: 1e999s", "time of a step"),
+    ] {
+        let reading = parse_line(line);
+        let numbers = [reading.epoch, reading.learning_rate, reading.seconds_per_step];
+        assert!(numbers.iter().flatten().all(|number| number.is_finite()), "{what}: {numbers:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn cutting_a_log_anywhere_gives_the_same_progress(
