@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The order of the prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help demo build test test-deps lint simulate-faults crash bench release install
+.PHONY: help demo build test test-deps lint simulate-faults crash fuzz bench release install
 
 # Tools of the tests first; then rustup's, also for a shell that was open before Rust was installed.
 export PATH := $(CURDIR)/target/tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -34,6 +34,7 @@ test-deps: ## Install what the tests need, and say what and why
 
 lint: ## Check format, lints, dependencies, scripts and systemd units
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- --deny warnings
 	cargo deny --locked --log-level error check licenses bans sources
 	shellcheck scripts/* .ci/run
@@ -53,6 +54,18 @@ crash: ## Kill the daemon KILLS times under load (300; SEED=… for one run agai
 bench: ## Measure, and compare with the goals
 	# Both ends of a thousand event streams are in one process.
 	ulimit -n 4096; cargo bench --locked --bench daemon
+
+TARGET ?= log_progress
+SECONDS ?= 300
+
+# What it finds lies in target/fuzz; what of it leads to new code goes into the corpus. The coverage that
+# guides it is of a compiler flag that only nightly has by right, and stable has as well.
+fuzz: ## Fuzz TARGET for SECONDS, guided by coverage, and keep what is new (see fuzz/fuzz_targets)
+	scripts/test-deps fuzz
+	mkdir -p target/fuzz/$(TARGET)
+	RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $(TARGET) target/fuzz/$(TARGET) fuzz/corpus/$(TARGET) -- \
+		-max_total_time=$(SECONDS) -print_final_stats=1
+	RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $(TARGET) fuzz/corpus/$(TARGET) target/fuzz/$(TARGET) -- -merge=1
 
 # OpenSSL is configured by perl, with modules that a minimal Debian does not have. All but encrypted
 # connections to PostgreSQL works without.

@@ -8,9 +8,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Gateway;
 use super::error::ApiError;
 use super::query::{Query, read_json};
+use super::{Gateway, provider_filter};
 use crate::actors::job_reader::{GetJob, GetTimeline, ListJobs, Read};
 use crate::actors::job_store::{DeleteJob, RecordReports};
 use crate::actors::poller::{RefreshActiveJobs, Round};
@@ -33,7 +33,7 @@ pub(super) async fn list(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let parameters = Query::of(&request);
-    let query = job_query(&gateway, &parameters)?;
+    let query = job_query(&parameters, &gateway.provider_names())?;
     let body = if parameters.flag("sync_active")? {
         let round = gateway.asker.ask_abroad(&gateway.poller, RefreshActiveJobs).await;
         page(&gateway, query, Some(sync_report(round))).await?
@@ -44,7 +44,13 @@ pub(super) async fn list(
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
 
-fn job_query(gateway: &Gateway, parameters: &Query<'_>) -> Result<JobQuery, ApiError> {
+/// The jobs that a query string asks for, as [`list`] reads it.
+#[doc(hidden)]
+pub fn parse_job_query(query: &str, providers: &[&'static str]) -> Result<JobQuery, ApiError> {
+    job_query(&Query::parse(query), providers)
+}
+
+fn job_query(parameters: &Query<'_>, providers: &[&'static str]) -> Result<JobQuery, ApiError> {
     let statuses = parameters.text("status").unwrap_or_default();
     let statuses = statuses.split(',').map(str::trim).filter(|word| !word.is_empty());
     let sort = match parameters.text("sort") {
@@ -69,7 +75,7 @@ fn job_query(gateway: &Gateway, parameters: &Query<'_>) -> Result<JobQuery, ApiE
             .map(str::parse::<JobType>)
             .transpose()
             .map_err(|unknown| unknown_value("job_type", unknown))?,
-        provider: gateway.provider_filter(parameters.text("provider"))?,
+        provider: provider_filter(parameters.text("provider"), providers)?,
         text: parameters.text("q").map(str::to_owned),
         sort,
     })

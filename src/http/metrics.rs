@@ -7,9 +7,9 @@ use actix_web::web::{Data, Json};
 use chrono::{Duration, NaiveDate};
 use serde::Serialize;
 
-use super::Gateway;
 use super::error::ApiError;
 use super::query::Query;
+use super::{Gateway, provider_filter};
 use crate::actors::job_reader::{Read, SumByDay};
 use crate::db::metrics::DayOfJobs;
 use crate::domain::cost::to_usd;
@@ -55,7 +55,7 @@ pub(super) async fn summary(
 ) -> Result<Json<Summary>, ApiError> {
     let parameters = Query::of(&request);
     let period_days = parameters.integer("days", 1..=DAYS_MAX, DAYS_DEFAULT)?;
-    let provider = gateway.provider_filter(parameters.text("provider"))?;
+    let provider = provider_filter(parameters.text("provider"), &gateway.provider_names())?;
     let since = first_instant(now(), period_days);
     let days = gateway.asker.ask(&gateway.reader, Read(SumByDay { since, provider })).await?;
     Ok(Json(summarise(&days, period_days)))

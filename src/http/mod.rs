@@ -17,6 +17,9 @@ mod providers;
 mod query;
 mod webhooks;
 
+#[doc(hidden)]
+pub use self::jobs::parse_job_query;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -117,16 +120,23 @@ impl Gateway {
         self.providers.get(name).ok_or_else(|| ApiError::UnknownProvider(name.to_owned()))
     }
 
-    /// The name of a provider where one is asked for by a filter.
-    fn provider_filter(&self, name: Option<&str>) -> Result<Option<String>, ApiError> {
-        match name {
-            Some(name) if !self.providers.contains_key(name) => Err(ApiError::UnknownValue {
-                field: "provider",
-                word: name.to_owned(),
-                allowed: self.providers.keys().copied().collect(),
-            }),
-            name => Ok(name.map(str::to_owned)),
-        }
+    fn provider_names(&self) -> Vec<&'static str> {
+        self.providers.keys().copied().collect()
+    }
+}
+
+/// The name of a provider where one is asked for by a filter.
+fn provider_filter(
+    name: Option<&str>,
+    providers: &[&'static str],
+) -> Result<Option<String>, ApiError> {
+    match name {
+        Some(name) if !providers.contains(&name) => Err(ApiError::UnknownValue {
+            field: "provider",
+            word: name.to_owned(),
+            allowed: providers.to_vec(),
+        }),
+        name => Ok(name.map(str::to_owned)),
     }
 }
 

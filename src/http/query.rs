@@ -20,7 +20,11 @@ pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
     pub(super) fn of(request: &'a HttpRequest) -> Self {
-        Self(url::form_urlencoded::parse(request.query_string().as_bytes()).collect())
+        Self::parse(request.query_string())
+    }
+
+    pub(super) fn parse(query: &'a str) -> Self {
+        Self(url::form_urlencoded::parse(query.as_bytes()).collect())
     }
 
     /// The text of a parameter; the last one where it is given several times.
