@@ -97,26 +97,26 @@ impl StoreVersion {
     }
 }
 
-/// What stood in the way of the last attempt to use the database, for who wants to know how it is
-/// without waiting in line behind those who use it.
+/// What stands in the way of the database, for who wants to know how it is without waiting in line
+/// behind those who use it.
 #[derive(Debug, Clone, Default)]
 pub struct StoreObstacle(Arc<Mutex<Option<Obstacle>>>);
 
 impl StoreObstacle {
-    /// What stands in the way; None where the store did what it was asked last.
+    /// What stood in the way of the last attempt to write, where that failed.
     pub fn current(&self) -> Option<Obstacle> {
         *self.lock()
     }
 
-    fn note<T>(&self, answer: &Result<T, StoreError>) {
-        let obstacle = match answer {
-            Err(StoreError::Unavailable(obstacle)) => Some(*obstacle),
-            Ok(_) | Err(StoreError::NotFound(_) | StoreError::StillActive { .. }) => None,
-        };
-        match (std::mem::replace(&mut *self.lock(), obstacle), obstacle) {
-            (None, Some(obstacle)) => log::error!("nothing can be stored: {obstacle}"),
-            (Some(_), None) => log::info!("the database can be written again"),
-            _ => {}
+    fn is(&self, obstacle: Obstacle) {
+        if self.lock().replace(obstacle).is_none() {
+            log::error!("nothing can be stored: {obstacle}");
+        }
+    }
+
+    fn is_gone(&self) {
+        if self.lock().take().is_some() {
+            log::info!("the database can be written again");
         }
     }
 
@@ -175,7 +175,9 @@ impl JobStore {
         work: impl FnOnce(&mut Connection, &Prices) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let answer = self.try_with_connection(work);
-        self.obstacle.note(&answer);
+        if let Err(StoreError::Unavailable(obstacle)) = &answer {
+            self.obstacle.is(*obstacle);
+        }
         answer
     }
 
@@ -239,10 +241,13 @@ impl Handler<RecordReports> for JobStore {
     type Result = Result<Vec<Outcome>, StoreError>;
 
     fn handle(&mut self, message: RecordReports, _: &mut Self::Context) -> Self::Result {
-        let Recorded { outcomes, events, notices } =
+        let Recorded { outcomes, events, notices, has_written } =
             self.with_connection(|connection, prices| {
                 record(connection, &message.reports, prices, now())
             })?;
+        if has_written {
+            self.obstacle.is_gone();
+        }
         self.announce(Announce { events, notices });
         Ok(outcomes)
     }

@@ -7,7 +7,7 @@ use jobsyncd::config::{Config, Sources};
 use jobsyncd::daemon::Daemon;
 use jobsyncd::simulator::{Simulator, SimulatorOptions};
 
-use super::serve::until_told_to_stop;
+use super::serve::StopSignals;
 use super::{Failure, print};
 
 #[derive(Args)]
@@ -21,6 +21,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let folder = tempfile::Builder::new().prefix("jobsyncd-demo-").tempdir()?;
     let database = folder.path().join("jobs.db");
     actix_rt::System::new().block_on(async {
+        let signals = StopSignals::new()?;
         let simulator = Simulator::start(SimulatorOptions::default()).await?;
         let config = Config::load(&Sources::from_environment([
             ("JOBSYNCD__SERVER__BIND", options.bind.to_string()),
@@ -32,7 +33,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         let url = format!("http://{}", daemon.address());
         simulator.populate_demo(Some(format!("{url}/api/webhooks/replicate")))?;
         print(introduction(&url));
-        until_told_to_stop().await?;
+        signals.received().await;
         daemon.stop().await;
         simulator.stop().await;
         Ok(())

@@ -6,7 +6,7 @@ use jobsyncd::config::{Config, Flags, Sources};
 use jobsyncd::daemon::Daemon;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 
@@ -19,10 +19,11 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
     // A socket that systemd has opened for us is used instead of the configured address.
     let listener = ListenFd::from_env().take_tcp_listener(0)?;
     actix_rt::System::new().block_on(async {
+        let signals = StopSignals::new()?;
         let daemon = Daemon::start(config, listener).await?;
         notify(&[NotifyState::Ready]);
         keep_watchdog_quiet();
-        let signal = until_told_to_stop().await?;
+        let signal = signals.received().await;
         log::info!("stopping on {signal}");
         notify(&[NotifyState::Stopping]);
         daemon.stop().await;
@@ -30,14 +31,28 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
     })
 }
 
-/// Waits for the signal by which systemd, a terminal or a container ends a process.
-pub(super) async fn until_told_to_stop() -> Result<&'static str, Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// The signals by which systemd, a terminal or a container ends a process. From its making on they end
+/// nothing by themselves.
+pub(super) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub(super) fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one, or answers at once where one has come already.
+    pub(super) async fn received(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// Tells systemd, where it listens.

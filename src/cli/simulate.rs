@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use jobsyncd::simulator::{Simulator, SimulatorOptions};
 
-use super::serve::until_told_to_stop;
+use super::serve::StopSignals;
 use super::{Failure, print};
 
 #[derive(Args)]
@@ -29,6 +29,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     actix_rt::System::new().block_on(async {
+        let signals = StopSignals::new()?;
         let simulator = Simulator::start(SimulatorOptions {
             bind: options.bind,
             token: options.token.clone(),
@@ -49,7 +50,7 @@ Ctrl-C ends it.",
             base = simulator.base_url(),
             token = simulator.token(),
         ));
-        until_told_to_stop().await?;
+        signals.received().await;
         simulator.stop().await;
         Ok(())
     })

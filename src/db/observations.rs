@@ -66,6 +66,9 @@ pub struct Recorded {
     pub events: Vec<LoggedEvent>,
     /// The progress to announce.
     pub notices: Vec<Notice>,
+    /// Whether anything was written at all. What was known already is not written again, and says
+    /// nothing about whether the database could be.
+    pub has_written: bool,
 }
 
 /// Merges a batch of observations, and appends what they changed to the log of events, in one
@@ -87,12 +90,13 @@ pub fn record(
             now,
             notices: Vec::new(),
             kept_log_bytes: 0,
+            has_written: false,
         };
         let outcomes =
             reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
-        let Recorder { log, connection, notices, kept_log_bytes, .. } = recorder;
+        let Recorder { log, connection, notices, kept_log_bytes, has_written, .. } = recorder;
         logs::add_to_sum(connection, kept_log_bytes)?;
-        Ok(Recorded { outcomes, events: log.finish(connection)?, notices })
+        Ok(Recorded { outcomes, events: log.finish(connection)?, notices, has_written })
     })
 }
 
@@ -104,6 +108,7 @@ struct Recorder<'a> {
     notices: Vec<Notice>,
     /// By how much the kept logs have grown.
     kept_log_bytes: i64,
+    has_written: bool,
 }
 
 impl Recorder<'_> {
@@ -136,6 +141,7 @@ impl Recorder<'_> {
         {
             return Ok(Effect::Duplicate);
         }
+        self.has_written |= report.webhook_id.is_some();
         match known {
             Some(job) => self.change(&job, said),
             None => self.create(said),
@@ -148,6 +154,7 @@ impl Recorder<'_> {
             merge(&unheard_of, said).map_or_else(|| unheard_of.clone(), |change| change.job);
         self.prices.apply(&mut job);
         jobs::insert(self.connection, &job)?;
+        self.has_written = true;
         self.keep_log(&job, said)?;
         let event = Event::JobDiscovered {
             job_id: &job.job_id,
@@ -167,6 +174,7 @@ impl Recorder<'_> {
         change.is_visible |= change.job.cost_micro_usd != known.cost_micro_usd
             || change.job.hardware_type != known.hardware_type;
         jobs::update(self.connection, known, &change.job)?;
+        self.has_written = true;
         self.announce(&change, said)?;
         let differences = differences(known, &change.job);
         Ok(if change.is_visible { Effect::Changed(differences) } else { Effect::Unchanged })
