@@ -6,9 +6,11 @@
 #![allow(clippy::print_stdout, reason = "a long run shows how far it is")]
 
 mod auditor;
+mod climate;
 mod daemon;
 mod provider;
 mod simulation;
+mod tally;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use simulation::{Simulation, Tally};
+use simulation::Simulation;
+use tally::Tally;
 
 /// How many jobs a provider has in one world.
 const JOBS: usize = 300;

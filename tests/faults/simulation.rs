@@ -11,8 +11,10 @@ use rand::Rng as _;
 use tempfile::TempDir;
 
 use crate::auditor::{Auditor, Objection, Truth};
+use crate::climate::Climate;
 use crate::daemon::{Answer, Called, Clocks, Crashed, Daemon, Webhook};
 use crate::provider::{Provider, TrueJob};
+use crate::tally::Tally;
 use crate::world::{HOUR, MINUTE, Micros, SECOND, World};
 
 /// How long a world is at the mercy of faults.
@@ -23,50 +25,6 @@ const LEFT_ALONE_FOR: Micros = 3 * MINUTE;
 const REPEATED_FOR: Micros = MINUTE;
 /// A call that takes longer counts as failed.
 const CALL_TIMEOUT: Micros = 30 * SECOND;
-
-/// How bad a world is. Every fault can also be missing.
-#[derive(Debug, Clone)]
-struct Climate {
-    webhooks: bool,
-    poll_every: Option<Micros>,
-    reconcile_every: Micros,
-    page_length: usize,
-    lost: f64,
-    answer_lost: f64,
-    repeated: f64,
-    late: f64,
-    failing: f64,
-    cut: f64,
-    strange_word: f64,
-    crash: f64,
-    clock_jumps: bool,
-}
-
-/// What was counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// State changes of the provider's jobs.
-    pub(crate) transitions: u64,
-    /// Those that the daemon told of. One that came and went unseen is not told.
-    pub(crate) told: u64,
-    pub(crate) events: u64,
-    pub(crate) webhooks: u64,
-    pub(crate) calls: u64,
-    pub(crate) faults: u64,
-    pub(crate) crashes: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.transitions += other.transitions;
-        self.told += other.told;
-        self.events += other.events;
-        self.webhooks += other.webhooks;
-        self.calls += other.calls;
-        self.faults += other.faults;
-        self.crashes += other.crashes;
-    }
-}
 
 /// What can happen. What belongs to a daemon's life ends with it.
 enum Happening {
@@ -600,35 +558,6 @@ impl Simulation {
 
     fn database(&self) -> PathBuf {
         self.folder.path().join("jobs.db")
-    }
-}
-
-impl Climate {
-    fn random(world: &mut World<Happening>) -> Self {
-        let mut level = |most: f64| {
-            let is_there = world.chance(0.7);
-            let level: f64 = world.random.random();
-            if is_there { most * level } else { 0.0 }
-        };
-        let (lost, answer_lost, repeated, late) = (level(0.5), level(0.5), level(0.5), level(0.5));
-        let (failing, cut, strange_word, crash) = (level(0.5), level(0.3), level(0.2), level(0.05));
-        let webhooks = world.chance(0.8);
-        let polls = world.chance(if webhooks { 0.2 } else { 0.9 });
-        Self {
-            webhooks,
-            poll_every: polls.then(|| world.random.random_range(MINUTE..20 * MINUTE)),
-            reconcile_every: world.random.random_range(5 * MINUTE..40 * MINUTE),
-            page_length: if world.chance(0.2) { 100 } else { world.random.random_range(3..20) },
-            lost,
-            answer_lost,
-            repeated,
-            late,
-            failing,
-            cut,
-            strange_word,
-            crash,
-            clock_jumps: world.chance(0.3),
-        }
     }
 }
 
