@@ -65,7 +65,8 @@ fuzz: ## Fuzz TARGET for SECONDS, guided by coverage, and keep what is new (see 
 	mkdir -p target/fuzz/$(TARGET)
 	RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $(TARGET) target/fuzz/$(TARGET) fuzz/corpus/$(TARGET) -- \
 		-max_total_time=$(SECONDS) -print_final_stats=1
-	RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $(TARGET) fuzz/corpus/$(TARGET) target/fuzz/$(TARGET) -- -merge=1
+	RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $(TARGET) fuzz/corpus/$(TARGET) target/fuzz/$(TARGET) -- \
+		-merge=1 -use_counters=0
 
 # OpenSSL is configured by perl, with modules that a minimal Debian does not have. All but encrypted
 # connections to PostgreSQL works without.
