@@ -31,7 +31,7 @@ use crate::provider::webhook_body::{self, BodyError, WebhookBody};
 /// How many deliveries share a commit at most.
 pub(super) const BATCH_MAX: usize = 512;
 /// Bodies above this are read on a thread of their own, so that small ones need not wait.
-const INLINE_BYTES_MAX: usize = 256 * 1024;
+const INLINE_BYTES_MAX: usize = 262_144;
 
 /// A webhook as it came.
 #[derive(Debug, Message)]
