@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The order of the prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help demo build test test-deps lint simulate-faults crash fuzz bench release install
+.PHONY: help demo build test test-deps lint simulate-faults mutants crash fuzz bench release install
 
 # Tools of the tests first; then rustup's, also for a shell that was open before Rust was installed.
 export PATH := $(CURDIR)/target/tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -14,7 +14,7 @@ DESTDIR ?=
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r target what; do \
-		printf '  make %-10s %s\n' "$$target" "$$what"; done
+		printf '  make %-16s %s\n' "$$target" "$$what"; done
 
 # Not a release build: that takes several times as long until there is something to see.
 demo: ## Build and run daemon and simulated provider on a database that is thrown away
@@ -46,6 +46,15 @@ simulate-faults = cargo test --locked --profile bench --test faults -- --nocaptu
 simulate-faults: ## Try faults by the million until stopped (SEED=… for one run again)
 	SEED='$(SEED)' FIRST_SEED='$(or $(FIRST_SEED),$(shell date +%s))' TRANSITIONS=18446744073709551615 \
 		$(simulate-faults) whatever_fails
+
+# The pure code by its own tests and laws, and the way to an acknowledgement by the whole daemon's.
+mutants: ## Change merge, signatures and acknowledgement in every way, and see that a test notices (an hour)
+	scripts/test-deps mutants
+	cargo mutants -f src/domain/observation.rs -f src/domain/liveness.rs -f src/domain/signature.rs \
+		-C=--locked -C=--lib -C=--test=merge --output target/mutants/merge
+	cargo mutants -f src/actors/webhook_ingestor.rs -f src/actors/webhook_key.rs -f src/db/observations.rs \
+		-f src/db/deliveries.rs -C=--locked -C=--test=daemon --output target/mutants/acknowledge --timeout 120 \
+		-- -- webhooks:: ingestor:: jobs:: timeline:: liveness:: progress:: retention::
 
 crash: ## Kill the daemon KILLS times under load (300; SEED=… for one run again)
 	KILLS='$(or $(KILLS),300)' $(if $(SEED),SEED='$(SEED)') \

@@ -262,3 +262,63 @@ impl Differences {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::Role;
+    use super::*;
+    use crate::config::DatabaseUrl;
+    use crate::domain::timestamp::from_micros;
+
+    fn database() -> Connection {
+        let memory = DatabaseUrl::Sqlite(":memory:".into());
+        let mut connection = Connection::open(&memory, Role::Writer).expect("a database");
+        connection.migrate().expect("tables");
+        connection
+    }
+
+    fn running(job: &str, by_provider: bool) -> Report {
+        let silent = Observation::silent("replicate", job, Source::Webhook, from_micros(2));
+        let status = Some(JobStatus::Running);
+        Report::of_call(Observation { status, by_provider, ..silent }, false)
+    }
+
+    fn record_one(connection: &mut Connection, report: Report) -> Recorded {
+        record(connection, &[report], &Prices::replicate([]), from_micros(3)).expect("a commit")
+    }
+
+    #[test]
+    fn what_was_known_is_neither_told_nor_taken_for_a_write() {
+        let mut connection = database();
+        let webhook = |at| {
+            let report = running("job", true);
+            let observation = Observation { observed_at: from_micros(at), ..report.observation };
+            Report { observation, webhook_id: Some("msg".to_owned()), creates: true }
+        };
+        let told = |recorded: &Recorded| (recorded.events.len(), recorded.has_written);
+        assert_eq!(told(&record_one(&mut connection, running("unknown", true))), (0, false));
+        assert_eq!(told(&record_one(&mut connection, webhook(2))), (1, true));
+        // The same message again, and the same state: the first says nothing, the second confirms.
+        assert_eq!(told(&record_one(&mut connection, webhook(2))), (0, false));
+        assert_eq!(told(&record_one(&mut connection, running("job", true))), (0, false));
+        let again = Report { webhook_id: Some("other".to_owned()), ..webhook(2) };
+        assert_eq!(told(&record_one(&mut connection, again)), (0, true));
+        let later = Report { webhook_id: None, ..webhook(5) };
+        assert_eq!(told(&record_one(&mut connection, later)), (0, true));
+    }
+
+    #[test]
+    fn only_the_trainer_may_call_a_job_by_our_identifier() {
+        let mut connection = database();
+        let job = Job {
+            job_id: JobId("ours".to_owned()),
+            ..Job::unheard_of("replicate", "theirs", from_micros(1))
+        };
+        jobs::insert(&mut connection, &job).expect("a job");
+        let mut effect =
+            |report: Report| record_one(&mut connection, report).outcomes.remove(0).effect;
+        assert_eq!(effect(running("ours", true)), Effect::UnknownJob);
+        assert!(matches!(effect(running("ours", false)), Effect::Changed(_)));
+        assert_eq!(effect(running("theirs", false)), Effect::Unchanged);
+    }
+}
