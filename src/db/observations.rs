@@ -308,6 +308,28 @@ mod tests {
     }
 
     #[test]
+    fn the_effect_names_what_changed_and_nothing_else() {
+        let mut connection = database();
+        let discovered = Report { creates: true, ..running("job", true) };
+        record_one(&mut connection, discovered);
+        let failed = running("job", true);
+        let observation = Observation {
+            status: Some(JobStatus::Failed),
+            error_message: Some("out of memory".to_owned()),
+            completed_at: Some(from_micros(4)),
+            ..failed.observation
+        };
+        let recorded = record_one(&mut connection, Report { observation, ..failed });
+        let Effect::Changed(changes) = &recorded.outcomes[0].effect else { panic!("{recorded:?}") };
+        let expected = json!({
+            "status": "failed",
+            "error_message": "out of memory",
+            "completed_at": from_micros(4),
+        });
+        assert_eq!(json!(changes), expected);
+    }
+
+    #[test]
     fn only_the_trainer_may_call_a_job_by_our_identifier() {
         let mut connection = database();
         let job = Job {
