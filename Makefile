@@ -51,10 +51,11 @@ simulate-faults: ## Try faults by the million until stopped (SEED=… for one ru
 mutants: ## Change merge, signatures and acknowledgement in every way, and see that a test notices (an hour)
 	scripts/test-deps mutants
 	cargo mutants -f src/domain/observation.rs -f src/domain/liveness.rs -f src/domain/signature.rs \
-		-C=--locked -C=--lib -C=--test=merge --output target/mutants/merge
-	cargo mutants -f src/actors/webhook_ingestor.rs -f src/actors/webhook_key.rs -f src/db/observations.rs \
-		-f src/db/deliveries.rs -C=--locked -C=--test=daemon --output target/mutants/acknowledge --timeout 120 \
-		-- -- webhooks:: ingestor:: jobs:: timeline:: liveness:: progress:: retention::
+		-f src/db/observations.rs --output target/mutants/merge \
+		-C=--locked -C=--lib -C=--test=merge -C=--test=faults -C=--test=verify
+	cargo mutants -f src/actors/webhook_ingestor.rs -f src/actors/webhook_key.rs -f src/db/deliveries.rs \
+		--output target/mutants/acknowledge --timeout 120 \
+		-C=--locked -C=--test=daemon -- -- webhooks:: ingestor:: retention::
 
 crash: ## Kill the daemon KILLS times under load (300; SEED=… for one run again)
 	KILLS='$(or $(KILLS),300)' $(if $(SEED),SEED='$(SEED)') \
