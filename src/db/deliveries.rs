@@ -72,3 +72,26 @@ pub fn prune(
     };
     Ok(Walked { pruned, next })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::Role;
+    use super::*;
+    use crate::config::DatabaseUrl;
+    use crate::domain::timestamp::from_micros;
+
+    #[test]
+    fn an_id_is_new_once_and_again_when_it_was_forgotten() {
+        let memory = DatabaseUrl::Sqlite(":memory:".into());
+        let mut connection = Connection::open(&memory, Role::Writer).expect("a database");
+        connection.migrate().expect("tables");
+        let mut note = |at| note(&mut connection, "msg", from_micros(at)).expect("a note");
+        assert_eq!((note(5), note(6)), (true, false));
+        let mut forget = |before| {
+            let walked = prune(&mut connection, from_micros(before), None, 10);
+            walked.expect("pruning").pruned
+        };
+        assert_eq!((forget(5), forget(6), forget(7)), (0, 1, 0));
+        assert!(super::note(&mut connection, "msg", from_micros(8)).expect("a note"));
+    }
+}

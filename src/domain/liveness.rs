@@ -3,6 +3,9 @@
 //! Neither is a state: a job that the provider does not know any more has not ended that way, and one
 //! that takes no steps may yet. So both are told beside the state, of what was seen and when.
 //!
+//! Both go by our time of day, since a restart must not forget them. Where that is set, an alarm may
+//! come too late or too early by as much.
+//!
 //! As in [the merge](super::observation), every field is a register of which the greatest entry stays,
 //! so the order in which observations come does not matter.
 

@@ -165,6 +165,7 @@ impl Simulation {
             provider: &self.provider,
             provider_skew: self.provider_skew,
             daemon_skew: self.daemon_skew,
+            is_clock_set: self.climate.clock_jumps,
             since,
             now,
         };
