@@ -55,7 +55,7 @@ mutants: ## Change merge, signatures and acknowledgement in every way, and see t
 		-C=--locked -C=--lib -C=--test=merge -C=--test=faults -C=--test=verify
 	cargo mutants -f src/actors/webhook_ingestor.rs -f src/actors/webhook_key.rs -f src/db/deliveries.rs \
 		--output target/mutants/acknowledge --timeout 120 \
-		-C=--locked -C=--test=daemon -- -- webhooks:: ingestor:: retention::
+		-C=--locked -C=--lib -C=--test=daemon -- -- webhooks:: ingestor:: retention:: deliveries::
 
 crash: ## Kill the daemon KILLS times under load (300; SEED=… for one run again)
 	KILLS='$(or $(KILLS),300)' $(if $(SEED),SEED='$(SEED)') \

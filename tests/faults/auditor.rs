@@ -23,6 +23,8 @@ pub(crate) struct Objection {
 /// What the auditor has seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Auditor {
+    /// Whether the daemon's clock is set now and then. Alarms, which go by it, may then be wrong.
+    is_clock_set: bool,
     last_seq: i64,
     told: BTreeMap<String, JobStatus>,
     /// How far each job had come by what the daemon acknowledged or stored.
@@ -40,8 +42,6 @@ pub(crate) struct Truth<'a> {
     /// How far the clocks are from the true time.
     pub(crate) provider_skew: Micros,
     pub(crate) daemon_skew: Micros,
-    /// Whether the daemon's clock was ever set.
-    pub(crate) is_clock_set: bool,
     /// When the first of the two last rounds of polling began.
     pub(crate) since: Micros,
     pub(crate) now: Micros,
@@ -73,6 +73,10 @@ fn stage(status: JobStatus) -> u8 {
 }
 
 impl Auditor {
+    pub(crate) fn new(is_clock_set: bool) -> Self {
+        Self { is_clock_set, ..Self::default() }
+    }
+
     /// Notes that the daemon has taken a fact for good.
     pub(crate) fn acknowledge(&mut self, job: &str, status: JobStatus) {
         let known = self.acknowledged.entry(job.to_owned()).or_default();
@@ -136,7 +140,7 @@ impl Auditor {
                 }
             }
             ("job_stalled", Some(known)) if known == status => {
-                if truth.hangs_at_step.is_none() {
+                if truth.hangs_at_step.is_none() && !self.is_clock_set {
                     return object(job, "it is said to be stalled, and never hangs");
                 }
             }
@@ -201,7 +205,7 @@ impl Auditor {
         } else if job.status.is_terminal() && job.confirmed_at.is_some() {
             // Nobody asks for it any more.
             Ok(())
-        } else if truth.is_clock_set {
+        } else if self.is_clock_set {
             // It may seem to have been there just now until that time has come again.
             Ok(())
         } else {

@@ -13,9 +13,9 @@ mod simulation;
 mod tally;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ fn run(seed: u64) -> Tally {
         }
         Err(panic) => {
             println!("again by: make simulate-faults SEED={seed}");
-            std::panic::resume_unwind(panic);
+            resume_unwind(panic);
         }
     }
 }
@@ -62,15 +62,21 @@ fn run(seed: u64) -> Tally {
 fn run_many(first: u64, transitions: u64) {
     let begun = Instant::now();
     let next = AtomicU64::new(first);
+    let has_failed = AtomicBool::new(false);
     let total = Mutex::new((Tally::default(), Instant::now()));
     let work = || {
         loop {
-            if total.lock().expect("no world failed").0.transitions >= transitions {
+            let is_enough = |sum: &Tally| sum.transitions >= transitions;
+            if has_failed.load(Ordering::Relaxed) || is_enough(&total.lock().expect("a sum").0) {
                 return;
             }
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            let tally = run(seed);
-            let (sum, shown_at) = &mut *total.lock().expect("no world failed");
+            let tally = catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|panic| {
+                // The other cores need not go on.
+                has_failed.store(true, Ordering::Relaxed);
+                resume_unwind(panic)
+            });
+            let (sum, shown_at) = &mut *total.lock().expect("a sum");
             sum.add(tally);
             if shown_at.elapsed() > Duration::from_secs(5) {
                 *shown_at = Instant::now();

@@ -85,9 +85,9 @@ impl Simulation {
         };
         let (daemon_skew, provider_skew) = (skew(&mut world), skew(&mut world));
         Self {
+            auditor: Auditor::new(climate.clock_jumps),
             climate,
             provider: Provider::default(),
-            auditor: Auditor::default(),
             daemon: None,
             life: 0,
             gathering: Vec::new(),
@@ -165,7 +165,6 @@ impl Simulation {
             provider: &self.provider,
             provider_skew: self.provider_skew,
             daemon_skew: self.daemon_skew,
-            is_clock_set: self.climate.clock_jumps,
             since,
             now,
         };
