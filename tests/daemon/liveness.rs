@@ -19,9 +19,20 @@ fn minutes_ago(minutes: i64) -> Timestamp {
     now() - Duration::minutes(minutes)
 }
 
-/// A daemon whose timer does not fire while the test lasts.
-fn without_timer(simulator: &Simulator) -> TestDaemonBuilder {
-    TestDaemon::builder().tracking(simulator).with("SIMPLETUNER_JOB_POLL_INTERVAL", "86400")
+/// A daemon whose timer does not fire while the test lasts, and whose first round is over: it would
+/// show that the jobs are there.
+async fn without_timer(
+    simulator: &Simulator,
+    database: &TestDatabase,
+    more: &[(&str, &str)],
+) -> TestDaemon {
+    let builder =
+        TestDaemon::builder().tracking(simulator).with("SIMPLETUNER_JOB_POLL_INTERVAL", "86400");
+    let with =
+        |builder: TestDaemonBuilder, (name, value): &(&str, &str)| builder.with(name, *value);
+    let daemon = more.iter().fold(builder, with).start(database).await;
+    daemon.round_after("").await;
+    daemon
 }
 
 /// A running job that the daemon does not know yet.
@@ -90,7 +101,7 @@ async fn a_job_that_the_provider_has_not_known_for_ten_minutes_is_gone_and_keeps
 ) {
     let simulator = simulator().await;
     let database = TestDatabase::new(backend);
-    let daemon = without_timer(&simulator).start(&database).await;
+    let daemon = without_timer(&simulator, &database, &[]).await;
     let job = running(&simulator, &daemon).await;
     was_missing(&daemon, &job).await;
     let mut events = daemon.events().await;
@@ -118,7 +129,7 @@ async fn a_job_that_the_provider_has_not_known_for_ten_minutes_is_gone_and_keeps
 async fn one_404_changes_nothing_that_anyone_sees() {
     let simulator = simulator().await;
     let database = TestDatabase::new(Backend::Sqlite);
-    let daemon = without_timer(&simulator).start(&database).await;
+    let daemon = without_timer(&simulator, &database, &[]).await;
     let job = running(&simulator, &daemon).await;
     let mut events = daemon.events().await;
     simulator.fail_next(Fault::new(ONE, FaultKind::NotFound));
@@ -136,7 +147,7 @@ async fn one_404_changes_nothing_that_anyone_sees() {
 async fn a_404_that_is_not_in_the_providers_words_proves_nothing() {
     let simulator = simulator().await;
     let database = TestDatabase::new(Backend::Sqlite);
-    let daemon = without_timer(&simulator).start(&database).await;
+    let daemon = without_timer(&simulator, &database, &[]).await;
     let job = running(&simulator, &daemon).await;
     was_missing(&daemon, &job).await;
     let page_of_a_proxy = FaultKind::ServerError { status: 404, body: ErrorBody::Html };
@@ -183,10 +194,8 @@ async fn a_running_job_without_a_new_step_for_ten_minutes_is_stalled_until_it_ta
 ) {
     let simulator = simulator().await;
     let database = TestDatabase::new(backend);
-    let daemon = without_timer(&simulator)
-        .with("JOBSYNCD__PROGRESS__TTL_SECONDS", "1")
-        .start(&database)
-        .await;
+    let daemon =
+        without_timer(&simulator, &database, &[("JOBSYNCD__PROGRESS__TTL_SECONDS", "1")]).await;
     let job = running(&simulator, &daemon).await;
     was_at_step(&daemon, &job, 600).await;
     simulator.append_logs(&job, &frame(600)).expect("it prints");
@@ -217,10 +226,12 @@ async fn a_running_job_without_a_new_step_for_ten_minutes_is_stalled_until_it_ta
 async fn the_logs_of_running_jobs_are_read_now_and_then_though_nobody_watches() {
     let simulator = simulator().await;
     let database = TestDatabase::new(Backend::Sqlite);
-    let daemon = without_timer(&simulator)
-        .with("JOBSYNCD__BACKGROUND__RECONCILIATION__INTERVAL_SECONDS", "10")
-        .start(&database)
-        .await;
+    let daemon = without_timer(
+        &simulator,
+        &database,
+        &[("JOBSYNCD__BACKGROUND__RECONCILIATION__INTERVAL_SECONDS", "10")],
+    )
+    .await;
     let job = running(&simulator, &daemon).await;
     was_at_step(&daemon, &job, 600).await;
     simulator.append_logs(&job, &frame(600)).expect("it prints");

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, SqliteConnection};
-use jobsyncd::domain::timestamp::now;
+use jobsyncd::db::observations::Report;
+use jobsyncd::domain::job::JobStatus;
+use jobsyncd::domain::observation::{Observation, ProgressReading};
+use jobsyncd::domain::progress::Progress;
 use jobsyncd::simulator::{
     ErrorBody, Fault, FaultKind, JobSpec, Seed, Simulator, SimulatorOptions, Status,
 };
@@ -12,6 +15,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::daemon::{Backend, TestDaemon, TestDaemonBuilder, TestDatabase, simulator};
+use crate::support::reports::report;
 use crate::support::stream::EventStream;
 
 const ONE: &str = "GET /predictions/{id}";
@@ -387,26 +391,32 @@ async fn beside_webhooks_the_jobs_that_nobody_confirmed_lately_are_looked_at() {
         .await;
     assert_eq!(daemon.polling().await["is_active"], false);
     daemon.sync().await;
-    let confirmed = "UPDATE jobs SET confirmed_at = confirmed_at";
     let file = database.url.trim_start_matches("sqlite://");
     let mut connection = SqliteConnection::establish(file).expect("the database");
     connection.batch_execute("PRAGMA busy_timeout = 5000").expect("a pragma");
-    // An hour each way: the few seconds between the two are the test machine's to spend.
-    for (job, moved) in [(&stale, "- 3600000000"), (&fresh, "+ 3600000000")] {
-        let update = format!("{confirmed} {moved} WHERE job_id = '{job}'");
-        connection.batch_execute(&update).expect("an update");
-    }
-    // Somebody watches its log, so that this is no reason to look.
-    let in_an_hour = (now() + chrono::Duration::hours(1)).timestamp_micros();
-    let read = format!(r#"UPDATE jobs SET liveness = '{{"read":[1,{in_an_hour}]}}'"#);
-    connection.batch_execute(&read).expect("an update");
+    let an_hour_ago = "UPDATE jobs SET confirmed_at = confirmed_at - 3600000000";
+    let update = format!("{an_hour_ago} WHERE job_id = '{stale}'");
+    connection.batch_execute(&update).expect("an update");
     for job in [&stale, &fresh] {
         simulator.set_status(job, Status::Succeeded).expect("it ends");
     }
     simulator.reset_calls();
     let mut events = daemon.events().await;
 
-    let changed = events.next_of("job_status_changed").await;
+    // The one is confirmed by webhooks all the time, and somebody reads its log.
+    let confirm = async {
+        loop {
+            let reading = ProgressReading { progress: Progress::default(), log_bytes: 1 };
+            let said = report(&fresh, JobStatus::Running, None).observation;
+            let said = Observation { progress: Some(reading), ..said };
+            daemon.record(vec![Report::of_call(said, false)]).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let changed = tokio::select! {
+        changed = events.next_of("job_status_changed") => changed,
+        () = confirm => unreachable!("it never ends"),
+    };
 
     assert_eq!((&changed["job_id"], &changed["source"]), (&json!(stale), &json!("poll")));
     assert_eq!((simulator.calls_to(ONE), simulator.calls_to(LIST)), (1, 0));
