@@ -9,6 +9,7 @@
 mod client;
 mod figures;
 mod lists;
+mod parsing;
 mod polling;
 mod process;
 mod stand;
@@ -54,11 +55,12 @@ impl Effort {
 type Measure = fn(Effort) -> Vec<Figure>;
 
 /// The subjects, by the names that choose them.
-const SUBJECTS: [(&str, Measure); 5] = [
+const SUBJECTS: [(&str, Measure); 6] = [
     ("lists", lists::measure),
     ("webhooks", webhooks::measure),
     ("streams", streams::measure),
     ("polling", polling::measure),
+    ("parsing", parsing::measure),
     ("process", process::measure),
 ];
 

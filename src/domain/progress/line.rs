@@ -1,9 +1,9 @@
 //! One line of a log, read: its stage and its numbers, whichever trainer wrote it.
 
-use std::hash::{DefaultHasher, Hasher};
-
-use super::numbers::{self, Bar};
-use super::stage::{Stage, Verdict, verdict_of_bar, verdict_of_text};
+use super::findings::Findings;
+use super::numbers;
+use super::shape;
+use super::stage::Stage;
 use crate::domain::log::{Ending, LogFold};
 
 /// What one line says. Everything the line does not say is `None`.
@@ -25,6 +25,8 @@ pub struct LineReading {
     pub learning_rate: Option<f64>,
     /// Seconds for one training step, as the trainer measured it.
     pub seconds_per_step: Option<f64>,
+    /// How long a bar has counted, in seconds.
+    pub(super) elapsed_seconds: Option<f64>,
     /// What counted the steps, to tell one counter of a run from another.
     pub(super) counter: Counter,
     /// The line announces that a run begins or resumes: the next count may be lower than the last.
@@ -80,10 +82,7 @@ pub fn parse_line(line: &str) -> LineReading {
 
 /// Reads a line that holds neither ANSI sequences nor control characters.
 pub(super) fn read_clean(line: &[u8]) -> LineReading {
-    match numbers::last_bar(line) {
-        Some(bar) => read_bar(&bar),
-        None => read_text(line),
-    }
+    shape::read(line)
 }
 
 /// Reads the tail of a log, whose last number may be cut: it is not read.
@@ -93,166 +92,16 @@ pub(super) fn read_tail(tail: &[u8], ending: Ending) -> LineReading {
     }
     let sure = numbers::without_last_number(tail);
     if let Some(bar) = numbers::last_bar(sure) {
-        return read_bar(&bar);
+        return Findings::of_bar(&bar).values();
     }
     if numbers::looks_like_bar(sure) {
         return LineReading::default();
     }
-    let mut reading = read_text(sure);
+    let mut reading = Findings::of_text(sure).values();
     // "Epoch 1/21, Ste" is about to become SimpleTuner's step bar, whose progress is not the epoch's.
     if reading.step.is_none() && numbers::may_become_step_bar(sure) {
         reading.epoch = None;
         reading.total_epochs = None;
     }
     reading
-}
-
-fn read_bar(bar: &Bar<'_>) -> LineReading {
-    let loss = numbers::loss(bar.postfix);
-    let learning_rate = numbers::learning_rate(bar.postfix);
-    let counts_steps = bar.unit.is_none_or(is_step_unit);
-    let stage = match verdict_of_bar(bar.description) {
-        // No validation shows a learning rate: this is a job with a misleading name.
-        _ if learning_rate.is_some() && loss.is_some() => Stage::Training,
-        Verdict::Is(stage) => stage,
-        Verdict::Nothing => return LineReading::default(),
-        Verdict::Unknown if counts_steps => Stage::Training,
-        // Files, keys, examples: material, not steps.
-        Verdict::Unknown => Stage::Preprocessing,
-    };
-    if stage != Stage::Training {
-        return LineReading { stage: Some(stage), ..LineReading::default() };
-    }
-    let (epoch, total_epochs) = numbers::epoch(bar.description).unwrap_or_default();
-    let name = letters(bar.description);
-    let mut reading = LineReading {
-        stage: Some(stage),
-        epoch,
-        total_epochs,
-        loss,
-        learning_rate,
-        ..LineReading::default()
-    };
-    if matches!(name.as_slice(), b"epoch" | b"epochs") && epoch.is_none() {
-        // This bar counts the epochs themselves.
-        reading.epoch = Some(bar.done as f64);
-        reading.total_epochs = bar.total;
-        return reading;
-    }
-    reading.step = Some(bar.done);
-    reading.total_steps = bar.total;
-    reading.seconds_per_step = bar.seconds_per_step;
-    let says_step = contains(&name, b"step");
-    let says_so =
-        says_step || ["epoch", "train", "iter"].iter().any(|word| contains(&name, word.as_bytes()));
-    reading.counter = Counter {
-        name: hash(&name),
-        trust: match () {
-            () if says_so || loss.is_some() || learning_rate.is_some() => Trust::Explicit,
-            () if name.is_empty() => Trust::Bare,
-            () => Trust::Named,
-        },
-        is_per_epoch: epoch.is_some() && !says_step,
-        is_first_frame: bar.is_first_frame,
-    };
-    reading
-}
-
-fn read_text(line: &[u8]) -> LineReading {
-    if line.trim_ascii().is_empty() {
-        return LineReading::default();
-    }
-    let verdict = verdict_of_text(line);
-    let announces_run = verdict != Verdict::Nothing && numbers::announces_run(line);
-    match verdict {
-        Verdict::Nothing => return LineReading::default(),
-        Verdict::Is(stage @ Stage::Preprocessing) => {
-            return LineReading { stage: Some(stage), announces_run, ..LineReading::default() };
-        }
-        Verdict::Is(_) | Verdict::Unknown => {}
-    }
-    if numbers::is_run_summary(line) {
-        return LineReading::default();
-    }
-    let loss = numbers::loss(line);
-    let (epoch, total_epochs) = numbers::epoch(line).unwrap_or_default();
-    let count = numbers::step(line, loss.is_some());
-    let total_announced = numbers::announced_total(line);
-    let is_evaluation = match verdict {
-        Verdict::Is(Stage::Validation) => {
-            loss.is_none() || numbers::speaks_of_evaluation_first(line)
-        }
-        Verdict::Is(_) => false,
-        Verdict::Unknown | Verdict::Nothing => {
-            loss.is_none() && numbers::is_evaluation_report(line)
-        }
-    };
-    if is_evaluation {
-        return LineReading {
-            stage: Some(Stage::Validation),
-            epoch,
-            total_epochs,
-            ..LineReading::default()
-        };
-    }
-    let has_progress =
-        count.is_some() || epoch.is_some() || loss.is_some() || total_announced.is_some();
-    let stage = match verdict {
-        Verdict::Is(Stage::Validation) => Some(Stage::Training),
-        Verdict::Is(stage) => Some(stage),
-        Verdict::Unknown | Verdict::Nothing => has_progress.then_some(Stage::Training),
-    };
-    LineReading {
-        stage,
-        step: count.as_ref().map(|count| count.done),
-        total_steps: total_announced.or(count.as_ref().and_then(|count| count.total)),
-        epoch,
-        total_epochs,
-        loss,
-        learning_rate: stage.and_then(|_| numbers::learning_rate(line)),
-        seconds_per_step: stage.and_then(|_| numbers::seconds_per_step(line)),
-        counter: Counter {
-            is_per_epoch: epoch.is_some()
-                && count.as_ref().is_some_and(|count| count.is_of_batches),
-            ..Counter::default()
-        },
-        announces_run,
-    }
-}
-
-fn is_step_unit(unit: &[u8]) -> bool {
-    matches!(
-        unit,
-        b"it/s"
-            | b"s/it"
-            | b"step/s"
-            | b"s/step"
-            | b"steps/s"
-            | b"batch/s"
-            | b"s/batch"
-            | b"batches/s"
-            | b"ba/s"
-            | b"iter/s"
-            | b"s/iter"
-    )
-}
-
-/// The letters of a description: without numbers, dates and punctuation it names the same bar in
-/// every frame.
-fn letters(description: &[u8]) -> Vec<u8> {
-    description
-        .iter()
-        .filter(|byte| byte.is_ascii_alphabetic())
-        .map(u8::to_ascii_lowercase)
-        .collect()
-}
-
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
-}
-
-fn hash(name: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(name);
-    hasher.finish()
 }

@@ -10,13 +10,16 @@
 //! - Bars of anything but training (loading, caching, validation, samples) change the stage at most.
 
 mod eta;
+mod findings;
 mod line;
 mod numbers;
 mod reader;
 mod run;
+mod shape;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use serde::{Deserialize, Serialize, Serializer};
 

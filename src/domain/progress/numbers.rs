@@ -1,4 +1,7 @@
-//! The numbers in a line: bars, steps, epochs, losses, rates.
+//! Where in a line its numbers are: bars, steps, epochs, losses, rates.
+//!
+//! Nothing here looks at what a number amounts to: what is found depends on the words alone, so that a
+//! line of the same words is found the same way ([`super::shape`]).
 //!
 //! Every expression works on bytes (`(?-u)`), so that invalid UTF-8 costs nothing. Where a trap looks
 //! like the thing itself ("gradient accumulation steps = 1"), the trap is the first alternative of the
@@ -13,11 +16,13 @@ use regex::bytes::{Captures, Regex};
 pub(super) struct Bar<'a> {
     /// What stands before the bar, with the numbers of the bar's own body.
     pub(super) description: &'a [u8],
-    pub(super) done: u64,
-    pub(super) total: Option<u64>,
+    pub(super) done: &'a [u8],
+    pub(super) total: Option<&'a [u8]>,
     /// The unit of the rate, as `it/s`; `None` if the bar shows no rate.
     pub(super) unit: Option<&'a [u8]>,
-    pub(super) seconds_per_step: Option<f64>,
+    pub(super) speed: Option<Speed<&'a [u8]>>,
+    /// How long it has been drawn, as `1:51:48`.
+    pub(super) elapsed: Option<&'a [u8]>,
     pub(super) is_first_frame: bool,
     /// What the trainer hung on: losses, rates.
     pub(super) postfix: &'a [u8],
@@ -25,11 +30,37 @@ pub(super) struct Bar<'a> {
 
 /// A count in prose.
 #[derive(Debug, PartialEq)]
-pub(super) struct Count {
-    pub(super) done: u64,
-    pub(super) total: Option<u64>,
+pub(super) struct Count<'a> {
+    pub(super) done: &'a [u8],
+    pub(super) total: Option<&'a [u8]>,
     /// It says batch or iteration, which in most trainers begin again in each epoch.
     pub(super) is_of_batches: bool,
+    /// No word says what is counted, so that a count beyond its own total is none.
+    pub(super) is_bare: bool,
+}
+
+/// The epoch, and how many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Epochs<'a> {
+    pub(super) epoch: Option<&'a [u8]>,
+    pub(super) total: Option<&'a [u8]>,
+}
+
+/// A number that says how fast it goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Speed<T> {
+    pub(super) number: T,
+    pub(super) unit: SpeedUnit,
+}
+
+/// What a [`Speed`] is measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SpeedUnit {
+    SecondsPerStep,
+    MillisecondsPerStep,
+    StepsPerSecond,
+    /// The time that a bar without a rate expects to need for the rest, as `1:51:48`.
+    ClockLeft,
 }
 
 const NUMBER: &str = r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?";
@@ -53,7 +84,7 @@ static TQDM: LazyLock<Regex> = LazyLock::new(|| {
 /// rich, as Lightning uses it: `32/100 0:00:05 • 0:00:10 11.20it/s loss: 0.5`.
 static RICH: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?:^|\s)(?<done>\d+)/(?<total>\d+)\s+\d+:\d\d:\d\d\s\xe2\x80\xa2\s\S+
+        r"(?:^|\s)(?<done>\d+)/(?<total>\d+)\s+(?<elapsed>\d+:\d\d:\d\d)\s\xe2\x80\xa2\s\S+
           (?:\s+(?<rate>\d+(?:\.\d+)?)\s*(?<unit>it/s))?(?<postfix>.*)$",
     )
 });
@@ -151,25 +182,21 @@ pub(super) fn last_bar(line: &[u8]) -> Option<Bar<'_>> {
 }
 
 fn tqdm_bar<'a>(line: &'a [u8], before: usize, found: &Captures<'a>) -> Option<Bar<'a>> {
-    let done_at = found.name("done")?;
-    let done = count(done_at.as_bytes())?;
-    let total =
-        found.name("total").and_then(|total| count(total.as_bytes())).filter(|&total| total > 0);
-    let rate = found.name("rate").and_then(|rate| finite(rate.as_bytes()));
+    let done = found.name("done")?;
+    let known = |name| found.name(name).map(|text| text.as_bytes()).filter(|text| *text != b"?");
     let unit = found.name("unit").map(|unit| unit.as_bytes());
-    let left = found.name("left").and_then(|left| clock_seconds(left.as_bytes()));
-    let from_rate = rate.zip(unit).and_then(|(rate, unit)| seconds_each(rate, unit));
     // Without a rate, the time that the bar expects to need gives one.
-    let from_left = left.zip(total).and_then(|(left, total)| {
-        let steps_left = total.checked_sub(done).filter(|&steps| steps > 0)?;
-        (left > 0.0 && unit.is_none()).then(|| left / steps_left as f64)
-    });
+    let speed = match unit {
+        Some(unit) => known("rate").map(|number| Speed { number, unit: speed_unit(unit) }),
+        None => known("left").map(|number| Speed { number, unit: SpeedUnit::ClockLeft }),
+    };
     Some(Bar {
-        description: without_drawing(&line[before..done_at.start()]),
-        done,
-        total,
+        description: without_drawing(&line[before..done.start()]),
+        done: done.as_bytes(),
+        total: known("total"),
         unit,
-        seconds_per_step: from_rate.or(from_left),
+        speed,
+        elapsed: known("elapsed"),
         is_first_frame: found.name("rate").is_some_and(|rate| rate.as_bytes() == b"?"),
         postfix: found.name("postfix").map_or(b"", |postfix| postfix.as_bytes()),
     })
@@ -177,20 +204,28 @@ fn tqdm_bar<'a>(line: &'a [u8], before: usize, found: &Captures<'a>) -> Option<B
 
 fn other_bar(line: &[u8]) -> Option<Bar<'_>> {
     let found = RICH.captures(line).or_else(|| KERAS.captures(line))?;
-    let done_at = found.name("done")?;
-    let rate = found.name("rate").and_then(|rate| finite(rate.as_bytes()));
+    let done = found.name("done")?;
+    let text = |name| found.name(name).map(|text| text.as_bytes());
+    let unit = text("unit");
+    let speed = text("rate").zip(unit);
     Some(Bar {
-        description: without_drawing(&line[..done_at.start()]),
-        done: count(done_at.as_bytes())?,
-        total: found
-            .name("total")
-            .and_then(|total| count(total.as_bytes()))
-            .filter(|&total| total > 0),
-        unit: found.name("unit").map(|unit| unit.as_bytes()),
-        seconds_per_step: rate.and_then(|rate| seconds_each(rate, b"it/s")),
+        description: without_drawing(&line[..done.start()]),
+        done: done.as_bytes(),
+        total: text("total"),
+        unit,
+        speed: speed.map(|(number, unit)| Speed { number, unit: speed_unit(unit) }),
+        elapsed: text("elapsed"),
         is_first_frame: false,
-        postfix: found.name("postfix").map_or(b"", |postfix| postfix.as_bytes()),
+        postfix: text("postfix").unwrap_or_default(),
     })
+}
+
+fn speed_unit(unit: &[u8]) -> SpeedUnit {
+    if unit.starts_with(b"s/") || unit.starts_with(b"sec/") {
+        SpeedUnit::SecondsPerStep
+    } else {
+        SpeedUnit::StepsPerSecond
+    }
 }
 
 fn without_drawing(description: &[u8]) -> &[u8] {
@@ -229,7 +264,7 @@ pub(super) fn may_become_step_bar(line: &[u8]) -> bool {
 }
 
 /// The step count of a line in prose, if it has one.
-pub(super) fn step(line: &[u8], has_loss: bool) -> Option<Count> {
+pub(super) fn step(line: &[u8], has_loss: bool) -> Option<Count<'_>> {
     let in_words = STEP.captures_iter(line).find_map(|found| {
         let pairs = [
             ("done", "total", false),
@@ -250,80 +285,72 @@ pub(super) fn step(line: &[u8], has_loss: bool) -> Option<Count> {
             .name("word")
             .is_some_and(|word| word.as_bytes().to_ascii_lowercase().starts_with(b"iter"));
         Some(Count {
-            done: count(done.as_bytes())?,
-            total: total.and_then(|total| count(total.as_bytes())).filter(|&total| total > 0),
+            done: done.as_bytes(),
+            total: total.map(|total| total.as_bytes()),
             is_of_batches: is_batch || is_iteration,
+            is_bare: false,
         })
     });
     let alone = || {
         let found = LONE_FRACTION.captures(line).filter(|_| has_loss)?;
-        let done = count(&found["done"])?;
-        let total = count(&found["total"]).filter(|&total| total >= done && total > 0)?;
-        Some(Count { done, total: Some(total), is_of_batches: false })
+        let (done, total) = (found.name("done")?, found.name("total"));
+        let total = total.map(|total| total.as_bytes());
+        Some(Count { done: done.as_bytes(), total, is_of_batches: false, is_bare: true })
     };
     in_words.or_else(alone)
 }
 
 /// "Total optimization steps = 29": the steps of the run, announced before they are taken.
-pub(super) fn announced_total(line: &[u8]) -> Option<u64> {
+pub(super) fn announced_total(line: &[u8]) -> Option<&[u8]> {
     let found = TOTAL.captures(line)?;
     let is_of_the_rest =
         found["between"].windows(9).any(|window| window.eq_ignore_ascii_case(b"remaining"));
-    count(&found["total"]).filter(|&total| total > 0 && !is_of_the_rest)
+    found.name("total").filter(|_| !is_of_the_rest).map(|total| total.as_bytes())
 }
 
-/// The epoch and how many there are. An epoch beyond its own total (tqdm's `Epoch 1/0`) is none.
-pub(super) fn epoch(line: &[u8]) -> Option<(Option<f64>, Option<u64>)> {
-    EPOCH.captures_iter(line).find_map(|found| {
-        if let Some(epochs) = found.name("epochs") {
-            return Some((None, count(epochs.as_bytes()).filter(|&epochs| epochs > 0)));
+/// The epoch and how many there are.
+pub(super) fn epochs(line: &[u8]) -> Epochs<'_> {
+    let found = EPOCH.captures_iter(line).find_map(|found| {
+        let text = |name| found.name(name).map(|text| text.as_bytes());
+        if let Some(epochs) = text("epochs") {
+            return Some(Epochs { epoch: None, total: Some(epochs) });
         }
-        let epoch = finite(found.name("epoch")?.as_bytes())?;
-        let Some(total) = found.name("total") else {
-            // "epochs: 10" is how many, "epoch: 3" is which.
-            let is_plural = found["word"].len() > "epoch".len();
-            return Some(if is_plural {
-                (None, count(&found["epoch"]))
-            } else {
-                (Some(epoch), None)
-            });
-        };
-        let total = count(total.as_bytes())?;
-        (epoch <= total as f64).then_some((Some(epoch), Some(total).filter(|&total| total > 0)))
-    })
+        let (word, epoch, total) = (text("word")?, text("epoch")?, text("total"));
+        // "epochs: 10" is how many, "epoch: 3" is which.
+        let is_plural = word.len() > "epoch".len();
+        Some(match total {
+            None if is_plural => Epochs { epoch: None, total: Some(epoch) },
+            total => Epochs { epoch: Some(epoch), total },
+        })
+    });
+    found.unwrap_or_default()
 }
 
 /// The training loss: the first that is not one of validation. A number that ends in a bare dot is
 /// not finished, as in a log cut at `loss: 0.`
-pub(super) fn loss(text: &[u8]) -> Option<f64> {
+pub(super) fn loss(text: &[u8]) -> Option<&[u8]> {
     LOSS.captures_iter(text).find_map(|found| {
         let loss = found.name("loss")?;
-        if !found["rest"].is_empty() {
-            return None;
-        }
-        decimal(loss.as_bytes())
+        found["rest"].is_empty().then_some(loss.as_bytes())
     })
 }
 
-pub(super) fn learning_rate(text: &[u8]) -> Option<f64> {
-    finite(LEARNING_RATE.captures(text)?.name("rate")?.as_bytes())
+pub(super) fn learning_rate(text: &[u8]) -> Option<&[u8]> {
+    Some(LEARNING_RATE.captures(text)?.name("rate")?.as_bytes())
 }
 
-/// The time of a step in prose, in seconds.
-pub(super) fn seconds_per_step(line: &[u8]) -> Option<f64> {
+/// The time of a step in prose.
+pub(super) fn speed(line: &[u8]) -> Option<Speed<&[u8]>> {
     let found = STEP_TIME.captures(line)?;
-    let in_seconds = |time: &str, units: [&str; 2]| {
-        let time = finite(found.name(time)?.as_bytes())?;
-        let unit = units
-            .into_iter()
-            .find_map(|unit| found.name(unit))
-            .map_or(&b"s"[..], |unit| unit.as_bytes());
-        Some(if unit == b"ms" { time / 1000.0 } else { time })
-    };
-    in_seconds("time", ["unit", "after"])
-        .or_else(|| in_seconds("pertime", ["perunit", "perunit"]))
-        .or_else(|| seconds_each(finite(found.name("speed")?.as_bytes())?, &found["speedunit"]))
-        .filter(|seconds| *seconds > 0.0)
+    let text = |name| found.name(name).map(|text| text.as_bytes());
+    if let Some(number) = text("time").or_else(|| text("pertime")) {
+        let unit = ["unit", "after", "perunit"].into_iter().find_map(text);
+        let is_milli = unit.is_some_and(|unit| unit.eq_ignore_ascii_case(b"ms"));
+        let unit =
+            if is_milli { SpeedUnit::MillisecondsPerStep } else { SpeedUnit::SecondsPerStep };
+        return Some(Speed { number, unit });
+    }
+    Some(Speed { number: text("speed")?, unit: speed_unit(text("speedunit")?) })
 }
 
 pub(super) fn announces_run(line: &[u8]) -> bool {
@@ -342,37 +369,4 @@ pub(super) fn is_evaluation_report(line: &[u8]) -> bool {
 /// Whether a line that speaks of both training and evaluation is about the latter.
 pub(super) fn speaks_of_evaluation_first(line: &[u8]) -> bool {
     FIRST_SUBJECT.captures(line).is_some_and(|found| found.name("evaluation").is_some())
-}
-
-fn seconds_each(rate: f64, unit: &[u8]) -> Option<f64> {
-    let is_seconds = unit.starts_with(b"s/") || unit.starts_with(b"sec/");
-    let seconds = if is_seconds { rate } else { 1.0 / rate };
-    (seconds.is_finite() && seconds > 0.0).then_some(seconds)
-}
-
-/// `1:51:48` or `05:33` in seconds; hours may exceed a day.
-fn clock_seconds(clock: &[u8]) -> Option<f64> {
-    clock
-        .split(|&byte| byte == b':')
-        .try_fold(0.0, |seconds, part| Some(seconds * 60.0 + finite(part)?))
-        .filter(|seconds: &f64| seconds.is_finite())
-}
-
-/// A whole number, however written: `23,040`, `5e+04`, `12.00`.
-fn count(digits: &[u8]) -> Option<u64> {
-    /// The largest range in which a float names every whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let value = finite(digits)?;
-    (value.fract() == 0.0 && (0.0..=EXACT).contains(&value)).then_some(value as u64)
-}
-
-/// A number that is one: JSON has no others, and one that is not equal to itself would be news for ever.
-fn finite(digits: &[u8]) -> Option<f64> {
-    decimal(digits).filter(|number| number.is_finite())
-}
-
-/// A number, or what a trainer prints instead of one when it has diverged.
-fn decimal(digits: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(digits).ok()?;
-    if text.contains(',') { text.replace(',', "").parse().ok() } else { text.parse().ok() }
 }

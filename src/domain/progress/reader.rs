@@ -9,10 +9,6 @@ use crate::domain::log::LogFold;
 /// merely grew. Both are needed: a rewritten log may agree in either.
 const FINGERPRINT_BYTES: usize = 4 * 1024;
 
-/// Of lines alike in all but their numbers only the last one counts, and each of this many, so that
-/// no burst hides for long what happened within it.
-const READ_EACH: u32 = 16;
-
 /// What [`ProgressReader::read`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogChange {
@@ -31,8 +27,7 @@ pub enum LogChange {
 /// Turns a log that grows into [`Progress`].
 ///
 /// Memory is bounded: at most [`LINE_LIMIT`](crate::domain::log::LINE_LIMIT) for the unfinished line,
-/// as much for the newest finished one, and 8 KiB to recognise the log. The result does not depend on
-/// how the log was cut.
+/// and 8 KiB to recognise the log. The result does not depend on how the log was cut.
 ///
 /// ```
 /// # use jobsyncd::domain::progress::ProgressReader;
@@ -43,49 +38,22 @@ pub enum LogChange {
 #[derive(Debug, Clone, Default)]
 pub struct ProgressReader {
     fold: LogFold,
-    backlog: Backlog,
+    run: Run,
+    /// The start of the newest line that is not blank, for display.
+    newest: Vec<u8>,
     head: Vec<u8>,
     tail: Vec<u8>,
     bytes: u64,
 }
 
-/// The run as of the last line that was read in full, and the newest line, which waits: most often
-/// the next one replaces it.
-#[derive(Debug, Clone, Default)]
-struct Backlog {
-    run: Run,
-    newest: Vec<u8>,
-    superseded: u32,
-}
-
-impl Backlog {
-    fn take_line(&mut self, line: &[u8]) {
-        if line.trim_ascii().is_empty() {
-            return;
-        }
-        if self.superseded < READ_EACH && is_alike(&self.newest, line) {
-            self.superseded += 1;
-        } else {
-            self.settle();
-        }
-        self.newest.clear();
-        self.newest.extend_from_slice(line);
-    }
-
-    fn settle(&mut self) {
-        self.superseded = 0;
-        if !self.newest.is_empty() {
-            self.run.apply(read_clean(&self.newest));
-            self.run.set_last_log(&self.newest);
-        }
-    }
-}
-
 impl ProgressReader {
     /// Takes the bytes that were appended to the log.
     pub fn push(&mut self, appended: &[u8]) {
-        let Self { fold, backlog, .. } = self;
-        fold.push(appended, |line| backlog.take_line(&line.bytes));
+        let Self { fold, run, newest, .. } = self;
+        fold.push(appended, |line| {
+            run.apply(read_clean(&line.bytes));
+            keep_start(newest, &line.bytes);
+        });
         self.remember(appended);
     }
 
@@ -106,15 +74,11 @@ impl ProgressReader {
     /// The progress after all that was read. A number at the very end of an unfinished line is not
     /// believed: its digits may go on. Of a log that is over, push a last newline.
     pub fn progress(&self) -> Progress {
-        let Backlog { mut run, newest, .. } = self.backlog.clone();
-        if !newest.is_empty() {
-            run.apply(read_clean(&newest));
-            run.set_last_log(&newest);
-        }
+        let (mut run, mut newest) = (self.run.clone(), self.newest.clone());
         let tail = self.fold.partial();
         run.apply(read_tail(&tail.bytes, tail.ending));
-        run.set_last_log(&tail.bytes);
-        run.progress()
+        keep_start(&mut newest, &tail.bytes);
+        Progress { last_log: shortened(&newest), ..run.progress() }
     }
 
     /// How many bytes of log were read.
@@ -158,64 +122,22 @@ impl ProgressReader {
     }
 }
 
-/// Whether the later of two lines says all that the earlier did: they differ only in numbers and
-/// blanks, and no count in them fell. A fall may be a restart or a new epoch, so both are then read.
-fn is_alike(earlier: &[u8], later: &[u8]) -> bool {
-    match (bar_parts(earlier), bar_parts(later)) {
-        (Some((name, counts)), Some((later_name, later_counts))) => {
-            name == later_name && is_alike_text(counts, later_counts)
-        }
-        (None, None) => is_alike_text(earlier, later),
-        _ => false,
+/// The most characters of the last line that are shown (API page, field `last_log`).
+const LAST_LOG_CHARACTERS: usize = 80;
+/// So many bytes hold them, whichever they are.
+const LAST_LOG_BYTES: usize = LAST_LOG_CHARACTERS * 4;
+
+/// Keeps as much of a line as is shown of it, unless it is blank.
+fn keep_start(kept: &mut Vec<u8>, line: &[u8]) {
+    let line = line.trim_ascii();
+    if !line.is_empty() {
+        kept.clear();
+        kept.extend_from_slice(&line[..line.len().min(LAST_LOG_BYTES)]);
     }
 }
 
-/// Name and counts of a tqdm bar, without the percentage and the drawing between them.
-fn bar_parts(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let name_end = line.iter().position(|&byte| byte == b'%')?;
-    let clock = line.iter().rposition(|&byte| byte == b'[')?;
-    let counts =
-        line[..clock].trim_ascii_end().iter().rposition(|byte| matches!(byte, b' ' | b'|'))?;
-    let is_bar = line.get(name_end + 1) == Some(&b'|') && name_end < counts;
-    let name = &line[..name_end];
-    let percentage =
-        name.iter().rev().take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ')).count();
-    is_bar.then(|| (&name[..name.len() - percentage], &line[counts + 1..]))
-}
-
-fn is_alike_text(earlier: &[u8], later: &[u8]) -> bool {
-    let (mut earlier, mut later) = (earlier, later);
-    loop {
-        earlier = earlier.trim_ascii_start();
-        later = later.trim_ascii_start();
-        match (earlier.first(), later.first()) {
-            (None, None) => return true,
-            (Some(a), Some(b)) if a.is_ascii_digit() && b.is_ascii_digit() => {
-                let (before, after) = (number_at(earlier), number_at(later));
-                let are_counts = before.iter().chain(after).all(u8::is_ascii_digit);
-                if are_counts && (after.len(), after) < (before.len(), before) {
-                    return false;
-                }
-                earlier = &earlier[before.len()..];
-                later = &later[after.len()..];
-            }
-            (Some(a), Some(b)) if a == b => {
-                earlier = &earlier[1..];
-                later = &later[1..];
-            }
-            _ => return false,
-        }
-    }
-}
-
-/// The number, date or time of day at the start of a text.
-fn number_at(text: &[u8]) -> &[u8] {
-    let is_part = |&byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b':' | b'e' | b'+' | b'-');
-    let length = text.iter().position(|byte| !is_part(byte)).unwrap_or(text.len());
-    // The milliseconds of a time of day belong to it, as in Python's "07:26:53,615".
-    let is_time = text[..length].contains(&b':');
-    let milliseconds = text[length..].strip_prefix(b",").filter(|_| is_time);
-    let digits =
-        milliseconds.map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
-    &text[..if digits > 0 { length + 1 + digits } else { length }]
+/// A line for display, or `None` if it is blank.
+fn shortened(line: &[u8]) -> Option<String> {
+    let shown: String = String::from_utf8_lossy(line).chars().take(LAST_LOG_CHARACTERS).collect();
+    (!shown.trim().is_empty()).then_some(shown)
 }

@@ -44,12 +44,6 @@ impl Run {
         progress
     }
 
-    pub(super) fn set_last_log(&mut self, line: &[u8]) {
-        if let Some(shown) = shortened(line) {
-            self.known.last_log = Some(shown);
-        }
-    }
-
     /// Takes in what the next line of the log says.
     pub(super) fn apply(&mut self, reading: LineReading) {
         self.restart_announced |= reading.announces_run;
@@ -206,17 +200,4 @@ impl Run {
             self.known.progress = Some(before.map_or(now, |before| before.max(now)));
         }
     }
-}
-
-/// The most characters of the last line that are shown (API page, field `last_log`).
-const LAST_LOG_CHARACTERS: usize = 80;
-
-/// A line for display, or `None` if it is blank.
-fn shortened(line: &[u8]) -> Option<String> {
-    /// The longest UTF-8 character, in bytes.
-    const CHARACTER_BYTES: usize = 4;
-    let line = line.trim_ascii();
-    let enough = &line[..line.len().min(LAST_LOG_CHARACTERS * CHARACTER_BYTES)];
-    let shown: String = String::from_utf8_lossy(enough).chars().take(LAST_LOG_CHARACTERS).collect();
-    (!shown.trim().is_empty()).then_some(shown)
 }

@@ -16,6 +16,13 @@ struct Labelled {
     loss: String,
 }
 
+/// Every line that these tests know.
+pub(super) fn all_lines() -> Vec<String> {
+    let labelled = LINES.lines().map(|line| serde_json::from_str::<Labelled>(line).unwrap().line);
+    let more = MORE_LINES.iter().map(|(line, ..)| (*line).to_owned());
+    labelled.chain(more).collect()
+}
+
 fn stage_of(label: &str) -> Option<Stage> {
     match label {
         "loading" | "preprocessing" => Some(Stage::Preprocessing),
