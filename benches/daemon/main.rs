@@ -14,6 +14,7 @@ mod polling;
 mod process;
 mod stand;
 mod streams;
+mod time_left;
 mod webhook;
 mod webhooks;
 
@@ -55,12 +56,13 @@ impl Effort {
 type Measure = fn(Effort) -> Vec<Figure>;
 
 /// The subjects, by the names that choose them.
-const SUBJECTS: [(&str, Measure); 6] = [
+const SUBJECTS: [(&str, Measure); 7] = [
     ("lists", lists::measure),
     ("webhooks", webhooks::measure),
     ("streams", streams::measure),
     ("polling", polling::measure),
     ("parsing", parsing::measure),
+    ("time-left", time_left::measure),
     ("process", process::measure),
 ];
 

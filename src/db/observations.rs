@@ -197,7 +197,7 @@ impl Recorder<'_> {
             self.log.append(self.connection, &alarm_event(*alarm, source, job_id, status, job))?;
         }
         if let Some(progress) = job.progress.as_ref().filter(|_| change.has_progressed) {
-            let (job_id, progress) = (job.job_id.clone(), progress.clone());
+            let (job_id, progress) = (job.job_id.clone(), Box::new(progress.clone()));
             self.notices.push(Notice::JobProgress { job_id, progress });
         }
         Ok(())

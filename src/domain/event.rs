@@ -164,7 +164,7 @@ pub enum Notice {
         job_id: JobId,
         /// How far it is.
         #[serde(flatten)]
-        progress: Progress,
+        progress: Box<Progress>,
     },
     /// A full sync has read one more page.
     SyncProgress {

@@ -339,9 +339,8 @@ fn merge_progress(job: &mut Job, observation: &Observation) {
 }
 
 /// Any fixed order serves to choose between two readings of logs of the same length.
-fn in_order(progress: &Progress) -> (String, bool) {
-    // Not part of the JSON, but of the progress.
-    (serde_json::to_string(progress).unwrap_or_default(), progress.loss_is_finite)
+fn in_order(progress: &Progress) -> String {
+    serde_json::to_string(progress).unwrap_or_default()
 }
 
 /// The lesser of two values where there are two.

@@ -9,12 +9,14 @@
 //! - Steps count over epochs where both are known.
 //! - Bars of anything but training (loading, caching, validation, samples) change the stage at most.
 
-mod eta;
+mod estimate;
 mod findings;
 mod line;
 mod numbers;
+mod pace;
 mod reader;
 mod run;
+pub mod series;
 mod shape;
 mod stage;
 #[cfg(test)]
@@ -25,11 +27,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use line::{LineReading, parse_line};
 pub use reader::{LogChange, ProgressReader};
+pub use series::Series;
 pub use stage::Stage;
 
 /// What is known of a run's progress (API page, section "Response", and the additions of the
 /// contract). Unknown values are `None`, `null` in JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
     /// What the run is doing.
@@ -51,39 +54,21 @@ pub struct Progress {
     pub total_epochs: Option<u64>,
     /// The last training loss; `None` also where it was nan or infinite.
     pub loss: Option<f64>,
-    /// Whether the last loss was a finite number; not part of the JSON.
-    #[serde(skip, default = "loss_is_finite_by_default")]
-    pub loss_is_finite: bool,
+    /// The step at which the loss first was nan or infinite, where it ever was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_not_finite_step: Option<u64>,
     /// The last learning rate.
     pub learning_rate: Option<f64>,
-    /// Seconds for one step.
+    /// Seconds for one step, as the trainer last told.
     pub seconds_per_step: Option<f64>,
-    /// Seconds until the last step, from the run's own speed; `None` before ten steps.
+    /// Seconds that a step took most often, by the run's own clock.
+    pub median_seconds_per_step: Option<f64>,
+    /// Seconds until the last step, from the run's own steps and pauses; `None` before ten steps.
     pub eta_seconds: Option<f64>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            stage: None,
-            last_log: None,
-            progress: None,
-            restarts: 0,
-            step: None,
-            total_steps: None,
-            epoch: None,
-            total_epochs: None,
-            loss: None,
-            loss_is_finite: loss_is_finite_by_default(),
-            learning_rate: None,
-            seconds_per_step: None,
-            eta_seconds: None,
-        }
-    }
-}
-
-fn loss_is_finite_by_default() -> bool {
-    true
+    /// In one run of ten it takes less than this: with the next one, an interval of 80 %.
+    pub eta_low_seconds: Option<f64>,
+    /// In one run of ten it takes more than this.
+    pub eta_high_seconds: Option<f64>,
 }
 
 /// Epoch 3 is written as 3, not as 3.0: most trainers count whole epochs.

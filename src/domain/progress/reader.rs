@@ -1,8 +1,9 @@
 //! Reads a growing log at the cost of what was appended.
 
-use super::Progress;
 use super::line::{read_clean, read_tail};
 use super::run::Run;
+use super::series::Curves;
+use super::{Progress, Series};
 use crate::domain::log::LogFold;
 
 /// How many bytes at the start and at the end of what was read are kept, to recognise a log that
@@ -39,6 +40,7 @@ pub enum LogChange {
 pub struct ProgressReader {
     fold: LogFold,
     run: Run,
+    curves: Curves,
     /// The start of the newest line that is not blank, for display.
     newest: Vec<u8>,
     head: Vec<u8>,
@@ -49,12 +51,18 @@ pub struct ProgressReader {
 impl ProgressReader {
     /// Takes the bytes that were appended to the log.
     pub fn push(&mut self, appended: &[u8]) {
-        let Self { fold, run, newest, .. } = self;
+        let Self { fold, run, curves, newest, .. } = self;
         fold.push(appended, |line| {
-            run.apply(read_clean(&line.bytes));
+            run.apply(read_clean(&line.bytes), curves);
             keep_start(newest, &line.bytes);
         });
         self.remember(appended);
+    }
+
+    /// Says that the log was as it is now at this time of the reader's clock, in seconds. Where a run does
+    /// not tell how long its steps take, that is what it is timed by.
+    pub fn look(&mut self, now_seconds: f64) {
+        self.run.look(now_seconds);
     }
 
     /// Takes the whole log as the provider answers it now, and reads only what is new in it.
@@ -76,9 +84,14 @@ impl ProgressReader {
     pub fn progress(&self) -> Progress {
         let (mut run, mut newest) = (self.run.clone(), self.newest.clone());
         let tail = self.fold.partial();
-        run.apply(read_tail(&tail.bytes, tail.ending));
+        run.apply(read_tail(&tail.bytes, tail.ending), &mut Curves::default());
         keep_start(&mut newest, &tail.bytes);
         Progress { last_log: shortened(&newest), ..run.progress() }
+    }
+
+    /// The curves after all lines that have ended.
+    pub fn series(&self) -> Series {
+        self.curves.series()
     }
 
     /// How many bytes of log were read.

@@ -3,11 +3,12 @@
 use std::cmp::Ordering;
 
 use super::Progress;
-use super::eta;
 use super::line::{Counter, LineReading, Trust};
+use super::pace::{self, Pace};
+use super::series::{Curves, Told};
 use super::stage::Stage;
 
-/// The state of a run; small, so that a copy of it may look ahead at the unfinished tail.
+/// The state of a run; of bounded size, so that a copy of it may look ahead at the unfinished tail.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Run {
     known: Progress,
@@ -25,30 +26,45 @@ pub(super) struct Run {
     total_is_of_epoch: bool,
     /// The progress comes from steps, not from epochs.
     progress_is_of_steps: bool,
+    pace: Pace,
 }
 
 impl Run {
     /// The progress so far, with the time left.
     pub(super) fn progress(&self) -> Progress {
         let mut progress = self.known.clone();
-        let steps_taken =
-            progress.step.zip(self.origin).map(|(step, origin)| step.saturating_sub(origin));
-        progress.eta_seconds = match (progress.step, progress.total_steps) {
-            (Some(step), Some(total)) if !self.total_is_of_epoch => eta::seconds_left(
-                steps_taken.unwrap_or_default(),
-                total.saturating_sub(step),
-                progress.seconds_per_step,
-            ),
+        let steps_left = match (progress.step, progress.total_steps) {
+            (Some(step), Some(total)) if !self.total_is_of_epoch => total.checked_sub(step),
             _ => None,
         };
+        let time_left = self.pace.time_left(steps_left.unwrap_or_default());
+        progress.median_seconds_per_step = time_left.map(|left| left.median_seconds_per_step);
+        let Some(steps_left) = steps_left else { return progress };
+        if let Some(left) = time_left {
+            progress.eta_seconds = Some(left.seconds);
+            progress.eta_low_seconds = Some(left.low_seconds);
+            progress.eta_high_seconds = Some(left.high_seconds);
+            return progress;
+        }
+        let taken =
+            progress.step.zip(self.origin).map(|(step, origin)| step.saturating_sub(origin));
+        let speed = progress.seconds_per_step;
+        progress.eta_seconds = pace::seconds_left(taken.unwrap_or_default(), steps_left, speed);
         progress
     }
 
-    /// Takes in what the next line of the log says.
-    pub(super) fn apply(&mut self, reading: LineReading) {
+    /// Takes in that somebody looked at the log at this time of theirs.
+    pub(super) fn look(&mut self, now_seconds: f64) {
+        if let Some(step) = self.known.step {
+            self.pace.look(step, now_seconds);
+        }
+    }
+
+    /// Takes in what the next line of the log says, and draws the curves on.
+    pub(super) fn apply(&mut self, reading: LineReading, curves: &mut Curves) {
         self.restart_announced |= reading.announces_run;
         match reading.stage {
-            Some(Stage::Training) => self.apply_training(reading),
+            Some(Stage::Training) => self.apply_training(reading, curves),
             Some(Stage::Validation) => {
                 self.known.stage = reading.stage;
                 self.apply_epoch(&reading);
@@ -56,16 +72,21 @@ impl Run {
             // Counts of a warm-up are its own, and a save names the step that training already told.
             Some(Stage::SavingCheckpoint | Stage::Warmup | Stage::Preprocessing) => {
                 self.known.stage = reading.stage;
+                if let (Some(Stage::SavingCheckpoint), Some(step)) =
+                    (reading.stage, self.known.step)
+                {
+                    curves.save_checkpoint(step);
+                }
             }
             None => {}
         }
     }
 
     /// The stage, too, counts only if its counter is believed.
-    fn apply_training(&mut self, reading: LineReading) {
+    fn apply_training(&mut self, reading: LineReading, curves: &mut Curves) {
         let reading = self.over_all_epochs(reading);
         if let Some(step) = reading.step {
-            if !self.believes(&reading) || !self.move_to(step, &reading) {
+            if !self.believes(&reading) || !self.move_to(step, &reading, curves) {
                 return;
             }
         } else if let Some(total) = reading.total_steps {
@@ -78,11 +99,30 @@ impl Run {
         self.apply_epoch(&reading);
         if let Some(loss) = reading.loss {
             self.known.loss = Some(loss).filter(|loss| loss.is_finite());
-            self.known.loss_is_finite = loss.is_finite();
+            if !loss.is_finite() {
+                let step = self.known.step.unwrap_or_default();
+                self.known.loss_not_finite_step.get_or_insert(step);
+            }
         }
         self.known.learning_rate = reading.learning_rate.or(self.known.learning_rate);
         self.known.seconds_per_step = reading.seconds_per_step.or(self.known.seconds_per_step);
+        self.trace(&reading, curves);
         self.update_percentage(&reading);
+    }
+
+    /// Times the step, and draws the curves on.
+    fn trace(&mut self, reading: &LineReading, curves: &mut Curves) {
+        if let Some(step) = reading.step {
+            self.pace.take(step, reading.elapsed_seconds, reading.seconds_per_step);
+        }
+        if let Some(step) = self.known.step {
+            let told = Told {
+                loss: reading.loss,
+                learning_rate: reading.learning_rate,
+                seconds_per_step: reading.seconds_per_step,
+            };
+            curves.take(step, told);
+        }
     }
 
     /// Batches of one epoch become steps of the run where the number of epochs is known.
@@ -136,7 +176,7 @@ impl Run {
     }
 
     /// Goes to `step`; back only if the run restarted. Answers whether the step was taken.
-    fn move_to(&mut self, step: u64, reading: &LineReading) -> bool {
+    fn move_to(&mut self, step: u64, reading: &LineReading, curves: &mut Curves) -> bool {
         let is_other_counter = self.counter.is_some_and(|(counter, total)| {
             total.is_some()
                 && (counter.trust < reading.counter.trust
@@ -160,6 +200,8 @@ impl Run {
             self.known.restarts = self.known.restarts.saturating_add(1);
             self.known.progress = None;
             self.total_is_of_epoch = false;
+            self.pace = Pace::default();
+            curves.go_back(step);
         }
         if self.origin.is_none() || restarted || is_other_counter {
             let starts_here = reading.counter.is_first_frame || self.restart_announced || restarted;
