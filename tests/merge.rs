@@ -33,15 +33,17 @@ fn model() -> impl Strategy<Value = Option<String>> {
 
 fn progress() -> impl Strategy<Value = Option<ProgressReading>> {
     let numbers = (
-        (0_u64..3, 0_u32..2, option::of(0_u64..3)),
+        (0_u64..3, 0_u32..2, 0_u32..2, option::of(0_u64..3)),
         option::of(select(vec![0.1, 0.25])),
         option::of(0_u64..3),
     );
-    option::of(numbers.prop_map(|((log_bytes, restarts, step), loss, loss_not_finite_step)| {
-        let progress =
-            Progress { restarts, step, loss, loss_not_finite_step, ..Progress::default() };
-        ProgressReading { progress, log_bytes }
-    }))
+    option::of(numbers.prop_map(
+        |((log_bytes, generation, restarts, step), loss, loss_not_finite_step)| {
+            let progress =
+                Progress { restarts, step, loss, loss_not_finite_step, ..Progress::default() };
+            ProgressReading { progress, log_bytes, generation, ..ProgressReading::default() }
+        },
+    ))
 }
 
 prop_compose! {

@@ -7,6 +7,7 @@ use crate::config::DatabaseUrl;
 use crate::db::connection::{Connection, Role};
 use crate::db::error::StoreError;
 use crate::db::events::{self, Extent, LogBounds};
+use crate::db::job_series;
 use crate::db::jobs::{self, ActiveJob};
 use crate::db::logs::{self, KeptLog};
 use crate::db::metrics::{self, DayOfJobs};
@@ -15,6 +16,7 @@ use crate::domain::event::{LoggedEvent, Seq};
 use crate::domain::job::{Job, JobId};
 use crate::domain::job_query::JobQuery;
 use crate::domain::poll_round::RoundScope;
+use crate::domain::progress::PackedSeries;
 use crate::domain::timeline::Timeline;
 use crate::domain::timestamp::Timestamp;
 
@@ -131,6 +133,18 @@ impl Question for GetKeptLog {
 
     fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
         logs::get(connection, &self.0)
+    }
+}
+
+/// The curves of a job.
+#[derive(Debug)]
+pub struct GetSeries(pub JobId);
+
+impl Question for GetSeries {
+    type Answer = Option<PackedSeries>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        job_series::get(connection, &self.0)
     }
 }
 

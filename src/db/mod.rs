@@ -8,6 +8,7 @@ pub mod connection;
 pub mod deliveries;
 pub mod error;
 pub mod events;
+pub mod job_series;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::connection::Connection;
 use super::error::StoreError;
 use super::events::EventAppender;
-use super::{deliveries, jobs, logs};
+use super::{deliveries, job_series, jobs, logs};
 use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{Event, LoggedEvent, Notice};
 use crate::domain::job::{Job, JobId, JobStatus};
@@ -156,6 +156,7 @@ impl Recorder<'_> {
         jobs::insert(self.connection, &job)?;
         self.has_written = true;
         self.keep_log(&job, said)?;
+        self.keep_series(&job, said)?;
         let event = Event::JobDiscovered {
             job_id: &job.job_id,
             status: job.status,
@@ -163,10 +164,12 @@ impl Recorder<'_> {
             job: JobView::new(&job, self.prices, self.now),
         };
         self.log.append(self.connection, &event)?;
+        self.raise(job.alarms(), &job, said.source)?;
         Ok(Effect::Created(differences(&unheard_of, &job)))
     }
 
     fn change(&mut self, known: &Job, said: &Observation) -> Result<Effect, StoreError> {
+        let said = &*said.placed(known);
         self.keep_log(known, said)?;
         let Some(mut change) = merge(known, said) else { return Ok(Effect::Unchanged) };
         self.prices.apply(&mut change.job);
@@ -175,6 +178,9 @@ impl Recorder<'_> {
             || change.job.hardware_type != known.hardware_type;
         jobs::update(self.connection, known, &change.job)?;
         self.has_written = true;
+        if change.has_new_log {
+            self.keep_series(&change.job, said)?;
+        }
         self.announce(&change, said)?;
         let differences = differences(known, &change.job);
         Ok(if change.is_visible { Effect::Changed(differences) } else { Effect::Unchanged })
@@ -192,15 +198,33 @@ impl Recorder<'_> {
             let event = Event::JobUpdated { job_id, status, source, job: view };
             self.log.append(self.connection, &event)?;
         }
-        for alarm in &change.alarms {
-            let job = JobView::new(job, self.prices, self.now);
-            self.log.append(self.connection, &alarm_event(*alarm, source, job_id, status, job))?;
-        }
+        self.raise(change.alarms.iter().copied(), job, source)?;
         if let Some(progress) = job.progress.as_ref().filter(|_| change.has_progressed) {
             let (job_id, progress) = (job.job_id.clone(), Box::new(progress.clone()));
             self.notices.push(Notice::JobProgress { job_id, progress });
         }
         Ok(())
+    }
+
+    fn raise(
+        &mut self,
+        alarms: impl Iterator<Item = Alarm>,
+        job: &Job,
+        source: Source,
+    ) -> Result<(), StoreError> {
+        for alarm in alarms {
+            let view = JobView::new(job, self.prices, self.now);
+            let event = alarm_event(alarm, source, &job.job_id, job.status, view);
+            self.log.append(self.connection, &event)?;
+        }
+        Ok(())
+    }
+
+    fn keep_series(&mut self, job: &Job, said: &Observation) -> Result<(), StoreError> {
+        match said.progress.as_ref().and_then(|reading| reading.series.as_ref()) {
+            Some(series) => job_series::keep(self.connection, &job.job_id, series),
+            None => Ok(()),
+        }
     }
 
     /// A log is kept once its job has ended; before that it still grows, and is asked for.
@@ -230,6 +254,7 @@ fn alarm_event<'a>(
         Alarm::Stalled { since } => {
             Event::JobStalled { job_id, status, source, stalled_since: since, job }
         }
+        Alarm::LossNotFinite { step } => Event::LossNotFinite { job_id, status, source, step, job },
     }
 }
 

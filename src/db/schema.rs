@@ -75,6 +75,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    job_series (job_id) {
+        job_id -> Text,
+        packed -> Binary,
+    }
+}
+
+diesel::table! {
     settings (name) {
         name -> Text,
         value -> Text,

@@ -87,6 +87,19 @@ pub enum Event<'a> {
         /// The whole job.
         job: JobView<'a>,
     },
+    /// The loss of a job was nan or infinite. Told once a job.
+    LossNotFinite {
+        /// Which job.
+        job_id: &'a JobId,
+        /// The state, which is as it was.
+        status: JobStatus,
+        /// How we learnt it.
+        source: Source,
+        /// At which step it first was; 0 where no step was known.
+        step: u64,
+        /// The whole job.
+        job: JobView<'a>,
+    },
     /// A job was deleted from the store.
     JobDeleted {
         /// Which job.
@@ -122,6 +135,7 @@ impl Event<'_> {
             Self::JobUpdated { .. } => "job_updated",
             Self::JobGone { .. } => "job_gone",
             Self::JobStalled { .. } => "job_stalled",
+            Self::LossNotFinite { .. } => "loss_not_finite",
             Self::JobDeleted { .. } => "job_deleted",
             Self::SyncCompleted { .. } => "sync_completed",
         }
@@ -135,6 +149,7 @@ impl Event<'_> {
             | Self::JobUpdated { job_id, .. }
             | Self::JobGone { job_id, .. }
             | Self::JobStalled { job_id, .. }
+            | Self::LossNotFinite { job_id, .. }
             | Self::JobDeleted { job_id } => Some(job_id),
             Self::SyncCompleted { .. } => None,
         }

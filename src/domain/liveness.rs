@@ -1,4 +1,4 @@
-//! Whether a job is still there, and whether it still gets on.
+//! Whether a job is still there, and whether it still gets on, and to anything.
 //!
 //! Neither is a state: a job that the provider does not know any more has not ended that way, and one
 //! that takes no steps may yet. So both are told beside the state, of what was seen and when.
@@ -15,7 +15,7 @@ use chrono::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, JobStatus};
-use super::observation::Observation;
+use super::observation::{LogMark, Observation, ProgressReading};
 use super::timestamp::{Timestamp, from_micros, to_micros};
 
 /// How long the provider must not know a job before we call it gone: right after a job was created
@@ -40,9 +40,12 @@ pub struct Liveness {
     /// The furthest step that was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<StepSeen>,
-    /// How long the longest log was that we read, in bytes, and when we last read one as long.
+    /// The newest log that we read, and when we last read it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    read: Option<(u64, i64)>,
+    read: Option<(LogMark, i64)>,
+    /// The first step at which the loss was nan or infinite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss_not_finite_step: Option<u64>,
 }
 
 /// The provider did not know the job.
@@ -57,7 +60,9 @@ struct Missing {
 /// A step, and when we first saw that it was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct StepSeen {
-    /// How often the run had begun again: a step after that is further than any before.
+    /// How often its log had been rewritten: a step in a later one is further than any before.
+    generation: u32,
+    /// How often the run had begun again, by that log.
     restarts: u32,
     step: u64,
     first_at: Reverse<i64>,
@@ -76,6 +81,11 @@ pub enum Alarm {
         /// When it took the last one, as far as we saw.
         since: Timestamp,
     },
+    /// The loss was nan or infinite, which most runs do not recover from. It is told once a job.
+    LossNotFinite {
+        /// At which step it first was.
+        step: u64,
+    },
 }
 
 impl Liveness {
@@ -90,11 +100,13 @@ impl Liveness {
             None => {}
         }
         let Some(reading) = &said.progress else { return };
-        self.read = self.read.max(Some((reading.log_bytes, at)));
-        let first_at = Reverse(at);
-        let restarts = reading.progress.restarts;
-        let step = reading.progress.step.map(|step| StepSeen { restarts, step, first_at });
+        let ProgressReading { generation, log_bytes, ref progress, .. } = *reading;
+        self.read = self.read.max(Some((LogMark { generation, log_bytes }, at)));
+        let (first_at, restarts) = (Reverse(at), progress.restarts);
+        let step = progress.step.map(|step| StepSeen { generation, restarts, step, first_at });
         self.step = self.step.max(step);
+        let steps = [self.loss_not_finite_step, progress.loss_not_finite_step];
+        self.loss_not_finite_step = steps.into_iter().flatten().min();
     }
 
     /// Since when the provider has not known the job; None where it told of it after that.
@@ -105,6 +117,11 @@ impl Liveness {
     /// When we last asked in vain.
     pub fn missing_at(&self) -> Option<Timestamp> {
         self.missing_micros().map(|(_, at)| from_micros(at))
+    }
+
+    /// The first step at which the loss was nan or infinite, as far as any log told.
+    pub fn loss_not_finite_step(&self) -> Option<u64> {
+        self.loss_not_finite_step
     }
 
     /// When we last read a log that was not an older one than those before it.
@@ -147,7 +164,8 @@ impl Job {
         if progress.total_steps.is_some_and(|total| step >= total) {
             return None;
         }
-        let steps = progress.seconds_per_step.unwrap_or_default() * STALLED_STEPS;
+        let usual = progress.median_seconds_per_step.or(progress.seconds_per_step);
+        let steps = usual.unwrap_or_default() * STALLED_STEPS;
         let limit = STALLED_AFTER_MIN.max(Duration::milliseconds((steps * 1e3) as i64));
         let (waited, since) = self.liveness.without_a_step(step)?;
         (waited >= limit).then_some(since)
@@ -162,13 +180,14 @@ impl Job {
     pub fn alarms(&self) -> impl Iterator<Item = Alarm> {
         let gone = self.gone_since().map(|since| Alarm::Gone { since });
         let stalled = self.stalled_since().map(|since| Alarm::Stalled { since });
-        gone.into_iter().chain(stalled)
+        let loss = self.liveness.loss_not_finite_step.map(|step| Alarm::LossNotFinite { step });
+        gone.into_iter().chain(stalled).chain(loss)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::observation::{ProgressReading, Source, merge};
+    use super::super::observation::{Source, merge};
     use super::super::progress::Progress;
     use super::*;
 
@@ -195,7 +214,8 @@ mod tests {
             seconds_per_step: Some(60.0),
             ..Progress::default()
         };
-        Observation { progress: Some(ProgressReading { progress, log_bytes: bytes }), ..said(at) }
+        let reading = ProgressReading { progress, log_bytes: bytes, ..ProgressReading::default() };
+        Observation { progress: Some(reading), ..said(at) }
     }
 
     fn told(observations: &[Observation]) -> Job {

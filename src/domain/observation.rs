@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::job::{Job, JobStatus};
 use super::liveness::Alarm;
 use super::packed_log::PackedLog;
-use super::progress::Progress;
+use super::progress::{PackedSeries, Progress};
 use super::timestamp::{Timestamp, to_micros};
 
 /// The way by which we learnt something.
@@ -40,11 +40,29 @@ pub enum Source {
 }
 
 /// Progress as it was read from a log, and how much log that was.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProgressReading {
     /// What the log says.
     pub progress: Progress,
-    /// The length of the log, in bytes. A log only grows, so the longest is the newest.
+    /// The length of the log, in bytes, without blanks at its end: archived logs lose those. A log only
+    /// grows, so of one generation the longest is the newest.
+    pub log_bytes: u64,
+    /// How often the log had been rewritten, as far as we noticed ([`Observation::placed`]).
+    pub generation: u32,
+    /// When we asked for it; None where it was sent to us, perhaps long after it was so.
+    pub asked_at: Option<Timestamp>,
+    /// It does not go on from the one that was read before.
+    pub is_rewritten: bool,
+    /// The curves, where they are new and there are any.
+    pub series: Option<PackedSeries>,
+}
+
+/// Which log a reading is of, and how much of it. Ordered: the greater one is the newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogMark {
+    /// How often it had been rewritten.
+    pub generation: u32,
+    /// Its length, in bytes.
     pub log_bytes: u64,
 }
 
@@ -166,6 +184,27 @@ impl Observation {
         })
     }
 
+    /// The same, with its reading as one of the log that `job` has now, or of one that replaced it: one
+    /// that does not go on from what was read before, or that was shorter when we asked after we had
+    /// seen it longer.
+    ///
+    /// This depends on what is known, so it is decided once, when the observation comes in; in which
+    /// order observations are merged after that does not matter.
+    pub fn placed(&self, job: &Job) -> Cow<'_, Self> {
+        let (Some(reading), Some(known)) = (&self.progress, job.provenance.log) else {
+            return Cow::Borrowed(self);
+        };
+        let is_shorter = reading.log_bytes < known.log_bytes;
+        let is_asked_later = reading.asked_at > job.liveness.read_at();
+        let is_other = reading.is_rewritten || (is_shorter && is_asked_later);
+        let generation = known.generation.saturating_add(u32::from(is_other));
+        if generation == reading.generation {
+            return Cow::Borrowed(self);
+        }
+        let progress = Some(ProgressReading { generation, ..reading.clone() });
+        Cow::Owned(Self { progress, ..self.clone() })
+    }
+
     /// How much this observation weighs against others. An unknown word is more than queued and
     /// less than an end: something is going on.
     fn weight(&self) -> Weight {
@@ -210,8 +249,8 @@ pub struct Provenance {
     /// The provider's word is also ordered by when it was said: among words of one weight the
     /// last one is shown.
     provider_status: Option<(Weight, i64)>,
-    /// How much log the progress was read from, in bytes.
-    log_bytes: Option<u64>,
+    /// Which log the progress was read from.
+    pub(super) log: Option<LogMark>,
 }
 
 /// What an observation changed.
@@ -228,6 +267,8 @@ pub struct Change {
     pub has_progressed: bool,
     /// The alarms that the job was not in before.
     pub alarms: Vec<Alarm>,
+    /// The progress is now that of a log that was not read so far.
+    pub has_new_log: bool,
 }
 
 impl Change {
@@ -262,6 +303,7 @@ pub fn merge(job: &Job, observation: &Observation) -> Option<Change> {
         alarms: new_alarms(job, &merged),
         previous: job.status,
         has_progressed,
+        has_new_log: merged.provenance.log != job.provenance.log,
         job: merged,
     })
 }
@@ -271,6 +313,7 @@ fn new_alarms(before: &Job, after: &Job) -> Vec<Alarm> {
     let was_on = |alarm: &Alarm| match alarm {
         Alarm::Gone { .. } => before.gone_since().is_some(),
         Alarm::Stalled { .. } => before.stalled_since().is_some(),
+        Alarm::LossNotFinite { .. } => before.liveness.loss_not_finite_step().is_some(),
     };
     after.alarms().filter(|alarm| !was_on(alarm)).collect()
 }
@@ -325,16 +368,17 @@ fn merge_values(job: &mut Job, observation: &Observation) {
     );
 }
 
-/// The progress: the one that was read from the longest log.
+/// The progress: the one that was read from the longest log of the last generation.
 fn merge_progress(job: &mut Job, observation: &Observation) {
     let Some(reading) = &observation.progress else { return };
-    let said = Some(reading.log_bytes);
-    let is_newer = said > job.provenance.log_bytes
-        || (said == job.provenance.log_bytes
+    let ProgressReading { generation, log_bytes, .. } = *reading;
+    let said = Some(LogMark { generation, log_bytes });
+    let is_newer = said > job.provenance.log
+        || (said == job.provenance.log
             && Some(in_order(&reading.progress)) > job.progress.as_ref().map(in_order));
     if is_newer {
         job.progress = Some(reading.progress.clone());
-        job.provenance.log_bytes = said;
+        job.provenance.log = said;
     }
 }
 
@@ -387,7 +431,10 @@ mod tests {
 
     fn with_log(log_bytes: u64, step: u64) -> Observation {
         let progress = Progress { step: Some(step), ..Progress::default() };
-        Observation { progress: Some(ProgressReading { progress, log_bytes }), ..running(100) }
+        Observation {
+            progress: Some(ProgressReading { progress, log_bytes, ..ProgressReading::default() }),
+            ..running(100)
+        }
     }
 
     fn told(observations: &[Observation]) -> Job {

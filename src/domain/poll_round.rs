@@ -161,7 +161,6 @@ impl PollRound {
 #[cfg(test)]
 mod tests {
     use super::super::observation::{ProgressReading, Source};
-    use super::super::progress::Progress;
     use super::super::timestamp::from_micros;
     use super::*;
 
@@ -215,7 +214,7 @@ mod tests {
     #[test]
     fn a_log_that_somebody_reads_is_not_read_again() {
         let minute = |minute: i64| from_micros(minute * 60_000_000);
-        let reading = ProgressReading { progress: Progress::default(), log_bytes: 1 };
+        let reading = ProgressReading { log_bytes: 1, ..ProgressReading::default() };
         let mut liveness = Liveness::default();
         liveness.take(&Observation {
             observed_at: minute(10),

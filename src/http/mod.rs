@@ -8,6 +8,7 @@ mod events;
 mod guard;
 mod health;
 mod job_logs;
+mod job_series;
 mod jobs;
 mod list_cache;
 mod metrics;
@@ -158,6 +159,7 @@ pub fn routes(service: &mut ServiceConfig) {
         ))
         .service(at("/api/cloud/jobs/{id}/logs", "GET", web::get().to(job_logs::get)))
         .service(at("/api/cloud/jobs/{id}/logs/stream", "GET", web::get().to(job_logs::stream)))
+        .service(at("/api/cloud/jobs/{id}/series", "GET", web::get().to(job_series::get)))
         .service(at("/api/cloud/providers", "GET", web::get().to(providers::list)))
         .service(
             at(

@@ -38,7 +38,11 @@ pub(super) async fn inline_progress(
     Ok(Json(InlineProgress { job_id, progress, updated_at }))
 }
 
-async fn current(gateway: &Gateway, job: Job) -> (Progress, Option<Timestamp>) {
+/// The progress of a job: of a running one as its log has it now, and when that was seen.
+pub(super) async fn current(gateway: &Gateway, job: Job) -> (Progress, Option<Timestamp>) {
+    if job.status != JobStatus::Running {
+        return (job.progress.unwrap_or_default(), None);
+    }
     let look = LookAtLog {
         provider: job.provider.clone(),
         provider_job_id: job.provider_job_id.clone().unwrap_or_default(),

@@ -5,11 +5,25 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::observation::ProgressReading;
-use crate::domain::progress::{Progress, ProgressReader};
+use crate::domain::progress::{LogChange, PackedSeries, ProgressReader};
+use crate::domain::timestamp::{Timestamp, to_micros};
 
 /// How many logs are followed at a time. The one that was read longest ago makes room; reading it
 /// again then starts at its beginning.
 const READERS_MAX: usize = 256;
+
+/// A log as it was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct LogSeen<'a> {
+    /// All of it, not empty.
+    pub log: &'a [u8],
+    /// When it came.
+    pub at: Timestamp,
+    /// When we asked for it; None where it was sent to us.
+    pub asked_at: Option<Timestamp>,
+    /// It will not grow any more.
+    pub ended: bool,
+}
 
 /// The readers of the logs that are being followed.
 #[derive(Debug, Default)]
@@ -24,16 +38,38 @@ struct Inner {
 }
 
 impl LogReaders {
-    /// Reads the log of the job `key` as it is now. `ended` says that it will not grow any more.
-    pub fn read(&self, key: &str, log: &str, ended: bool) -> ProgressReading {
-        if log.is_empty() {
-            return ProgressReading { progress: Progress::default(), log_bytes: 0 };
-        }
+    /// Reads the log of the job `key`.
+    pub fn read(&self, key: &str, seen: LogSeen<'_>) -> ProgressReading {
+        let LogSeen { log, at, asked_at, ended } = seen;
+        let log_bytes = log.trim_ascii_end().len() as u64;
         // The reader is taken out while it works, so that a long log holds up no other.
-        let mut reader =
-            self.lock().readers.remove(key).map(|(_, reader)| reader).unwrap_or_default();
-        reader.read(log.as_bytes());
-        let reading = ProgressReading { progress: reader.progress(), log_bytes: log.len() as u64 };
+        let known = self.lock().readers.remove(key).map(|(_, reader)| reader).unwrap_or_default();
+        let mut reader = known;
+        if asked_at.is_none() && log_bytes < reader.log_bytes() {
+            // It was sent before what is known was read, and only came late.
+            let mut late = ProgressReader::default();
+            late.read(log);
+            self.lock().put(key, reader);
+            let progress = late.progress();
+            return ProgressReading { progress, log_bytes, ..ProgressReading::default() };
+        }
+        let change = reader.read(log);
+        if ended {
+            // Nothing follows the last line any more, so that its last number is whole.
+            reader.push(b"\n");
+        } else {
+            reader.look(to_micros(at) as f64 / 1e6);
+        }
+        let series = (change != LogChange::Same || ended).then(|| reader.series());
+        let reading = ProgressReading {
+            progress: reader.progress(),
+            log_bytes,
+            generation: 0,
+            asked_at,
+            is_rewritten: change == LogChange::Rewritten,
+            // One point is no curve.
+            series: series.filter(|series| series.step.len() > 1).as_ref().map(PackedSeries::pack),
+        };
         if !ended {
             self.lock().put(key, reader);
         }

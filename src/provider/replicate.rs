@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::caller::{Caller, CallerHealth, CallerOptions, HealthListener, Urgency};
-use super::log_readers::LogReaders;
+use super::log_readers::{LogReaders, LogSeen};
 use super::{Account, Answer, Page, Provider, ProviderError, Snapshot};
 use crate::config;
 use crate::domain::job::JobStatus;
@@ -55,8 +55,10 @@ impl Replicate {
         path: String,
         urgency: Urgency,
     ) -> Result<Snapshot, ProviderError> {
+        let asked_at = Some(timestamp::now());
         let prediction: Prediction = self.caller.call(method, &path, urgency).await?;
-        Ok(prediction.into_snapshot(Source::Poll, timestamp::now(), &self.readers))
+        let heard = Heard { source: Source::Poll, at: timestamp::now(), asked_at };
+        Ok(prediction.into_snapshot(heard, &self.readers))
     }
 }
 
@@ -155,10 +157,10 @@ impl PredictionPage {
     pub fn into_page(self, cursor: Option<&str>, now: Timestamp, readers: &LogReaders) -> Page {
         // A page that names only itself as the next would be read for ever.
         let next = self.next.as_deref().and_then(cursor_of);
+        // Lists carry no logs, so when they were asked for does not matter.
+        let heard = Heard { source: Source::Poll, at: now, asked_at: None };
         let read = |item| match serde_json::from_value::<Prediction>(item) {
-            Ok(prediction) => {
-                Some(prediction.into_snapshot(Source::Poll, now, readers).observation)
-            }
+            Ok(prediction) => Some(prediction.into_snapshot(heard, readers).observation),
             Err(error) => {
                 log::warn!("an entry of {TITLE}'s list cannot be read: {error}");
                 None
@@ -237,9 +239,21 @@ fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
     Ok(serde_json::from_value(value).ok())
 }
 
+/// How an answer or a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// By which way.
+    pub source: Source,
+    /// When, by our clock.
+    pub at: Timestamp,
+    /// When we asked, where we did.
+    pub asked_at: Option<Timestamp>,
+}
+
 impl Prediction {
     /// What this says about the job.
-    pub fn into_snapshot(self, source: Source, now: Timestamp, readers: &LogReaders) -> Snapshot {
+    pub fn into_snapshot(self, heard: Heard, readers: &LogReaders) -> Snapshot {
+        let Heard { source, at: now, asked_at } = heard;
         let status = self.status.as_deref().and_then(status_of);
         if let (None, Some(word)) = (status, &self.status) {
             log::warn!(
@@ -249,7 +263,9 @@ impl Prediction {
         }
         let ended = status.is_some_and(JobStatus::is_terminal);
         let log = self.logs.filter(|log| !log.is_empty());
-        let progress = log.as_deref().map(|log| readers.read(&self.id, log, ended));
+        let progress = log.as_deref().map(|log| {
+            readers.read(&self.id, LogSeen { log: log.as_bytes(), at: now, asked_at, ended })
+        });
         let at = |text: Option<String>| text.as_deref().and_then(timestamp::parse);
         let observation = Observation {
             status,
@@ -321,7 +337,8 @@ mod tests {
     fn read(prediction: Value) -> Observation {
         let prediction: Prediction = serde_json::from_value(prediction).expect("a prediction");
         let now = timestamp::parse("2026-03-01T10:00:00Z").expect("an instant");
-        prediction.into_snapshot(Source::Poll, now, &LogReaders::default()).observation
+        let heard = Heard { source: Source::Poll, at: now, asked_at: Some(now) };
+        prediction.into_snapshot(heard, &LogReaders::default()).observation
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::log_readers::LogReaders;
-use super::replicate::{self, Prediction};
+use super::replicate::{self, Heard, Prediction};
 use crate::domain::job::JobStatus;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::timestamp::Timestamp;
@@ -53,7 +53,8 @@ pub fn read(
     if !names.are_there()
         && let Ok(prediction) = serde_json::from_slice::<Prediction>(body)
     {
-        let snapshot = prediction.into_snapshot(Source::Webhook, now, readers);
+        let heard = Heard { source: Source::Webhook, at: now, asked_at: None };
+        let snapshot = prediction.into_snapshot(heard, readers);
         return Ok(WebhookBody::Provider(Box::new(snapshot.observation)));
     }
     let body: Value = serde_json::from_slice(body).map_err(not_json)?;

@@ -72,7 +72,7 @@ fn frame(step: u32) -> String {
 async fn was_at_step(daemon: &TestDaemon, job: &str, step: u64) {
     let progress = Progress { step: Some(step), total_steps: Some(2000), ..Progress::default() };
     let said = Observation {
-        progress: Some(ProgressReading { progress, log_bytes: 1 }),
+        progress: Some(ProgressReading { progress, log_bytes: 1, ..ProgressReading::default() }),
         ..Observation::silent("replicate", job, Source::Poll, minutes_ago(11))
     };
     daemon.record(vec![Report::of_call(said, false)]).await;

@@ -4,6 +4,7 @@
 mod support;
 
 mod access;
+mod curves;
 mod errors;
 mod events;
 mod ingestor;

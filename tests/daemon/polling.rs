@@ -7,7 +7,6 @@ use diesel::{Connection as _, SqliteConnection};
 use jobsyncd::db::observations::Report;
 use jobsyncd::domain::job::JobStatus;
 use jobsyncd::domain::observation::{Observation, ProgressReading};
-use jobsyncd::domain::progress::Progress;
 use jobsyncd::simulator::{
     ErrorBody, Fault, FaultKind, JobSpec, Seed, Simulator, SimulatorOptions, Status,
 };
@@ -406,7 +405,7 @@ async fn beside_webhooks_the_jobs_that_nobody_confirmed_lately_are_looked_at() {
     // The one is confirmed by webhooks all the time, and somebody reads its log.
     let confirm = async {
         loop {
-            let reading = ProgressReading { progress: Progress::default(), log_bytes: 1 };
+            let reading = ProgressReading { log_bytes: 1, ..ProgressReading::default() };
             let said = report(&fresh, JobStatus::Running, None).observation;
             let said = Observation { progress: Some(reading), ..said };
             daemon.record(vec![Report::of_call(said, false)]).await;

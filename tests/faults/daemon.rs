@@ -21,7 +21,7 @@ use jobsyncd::domain::signature::{SignatureHeaders, SigningKey, require_recent, 
 use jobsyncd::domain::timestamp::{Timestamp, from_micros};
 use jobsyncd::provider::Page;
 use jobsyncd::provider::log_readers::LogReaders;
-use jobsyncd::provider::replicate::{self, Prediction, PredictionPage};
+use jobsyncd::provider::replicate::{self, Heard, Prediction, PredictionPage};
 use jobsyncd::provider::webhook_body::{self, WebhookBody};
 
 use crate::world::Micros;
@@ -194,7 +194,8 @@ impl Daemon {
     ) -> Called<Observation> {
         self.call(clocks, ask, |readers, text, now| {
             let prediction: Prediction = serde_json::from_str(text).ok()?;
-            Some(prediction.into_snapshot(Source::Poll, now, readers).observation)
+            let heard = Heard { source: Source::Poll, at: now, asked_at: Some(now) };
+            Some(prediction.into_snapshot(heard, readers).observation)
         })
     }
 

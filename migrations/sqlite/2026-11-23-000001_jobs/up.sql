@@ -85,6 +85,13 @@ CREATE TABLE job_logs_sum (
 );
 INSERT INTO job_logs_sum (id, packed_bytes) VALUES (1, 0);
 
+-- The curves of jobs: loss, learning rate and speed over their steps. Apart from the jobs, since lists need
+-- none of them.
+CREATE TABLE job_series (
+    job_id TEXT NOT NULL PRIMARY KEY REFERENCES jobs (job_id) ON DELETE CASCADE,
+    packed BLOB NOT NULL
+);
+
 -- What was set through the API and must survive a restart.
 CREATE TABLE settings (
     name TEXT NOT NULL PRIMARY KEY,

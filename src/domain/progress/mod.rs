@@ -16,7 +16,7 @@ mod numbers;
 mod pace;
 mod reader;
 mod run;
-pub mod series;
+mod series;
 mod shape;
 mod stage;
 #[cfg(test)]
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use line::{LineReading, parse_line};
 pub use reader::{LogChange, ProgressReader};
-pub use series::Series;
+pub use series::{CHECKPOINTS_MAX, POINTS_MAX, PackedSeries, Series};
 pub use stage::Stage;
 
 /// What is known of a run's progress (API page, section "Response", and the additions of the

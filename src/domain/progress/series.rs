@@ -1,6 +1,11 @@
 //! The curves of a run: loss, learning rate and speed over its steps.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use crate::domain::packed_log::PackedLog;
 
 /// How many points a curve has at most. Once there are more, every two neighbours become one.
 pub const POINTS_MAX: usize = 512;
@@ -23,6 +28,43 @@ pub struct Series {
     pub seconds_per_step: Vec<Option<f32>>,
     /// The steps at which a checkpoint was saved.
     pub checkpoints: Vec<u64>,
+}
+
+/// Curves as they are kept: JSON, compressed where that saves something.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PackedSeries(Arc<[u8]>);
+
+impl fmt::Debug for PackedSeries {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PackedSeries({} bytes)", self.0.len())
+    }
+}
+
+impl PackedSeries {
+    /// Packs curves.
+    pub fn pack(series: &Series) -> Self {
+        let json = serde_json::to_string(series).expect("numbers and nulls are JSON");
+        Self(PackedLog::pack(&json).as_stored().into())
+    }
+
+    /// Curves as they were stored.
+    pub fn from_stored(packed: &[u8]) -> Self {
+        Self(packed.into())
+    }
+
+    /// The packed form, to be stored.
+    pub fn as_stored(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The curves; none where what was stored cannot be read.
+    pub fn unpack(&self) -> Series {
+        let json = PackedLog::from_stored(0, self.0.to_vec()).unpack();
+        serde_json::from_str(&json).unwrap_or_else(|error| {
+            log::error!("the curves of a job are damaged: {error}");
+            Series::default()
+        })
+    }
 }
 
 /// What a line tells of one step.
@@ -190,6 +232,19 @@ mod tests {
         curves.take(1, loss(0.5));
         curves.take(2, loss(f64::NAN));
         assert_eq!(curves.series().loss, [Some(0.5), None]);
+    }
+
+    #[test]
+    fn curves_survive_being_packed() {
+        let mut curves = Curves::default();
+        for step in 1..=2_000 {
+            curves.take(step, loss(1.0 / step as f64));
+        }
+        let series = curves.series();
+        let packed = PackedSeries::pack(&series);
+        assert_eq!(PackedSeries::from_stored(packed.as_stored()).unpack(), series);
+        assert!(packed.as_stored().len() < 8_192, "{packed:?}");
+        assert_eq!(PackedSeries::from_stored(b"{").unpack(), Series::default());
     }
 
     #[test]

@@ -1,0 +1,44 @@
+//! The curves of jobs.
+
+use diesel::prelude::*;
+
+use super::connection::Connection;
+use super::error::StoreError;
+use super::on_each_backend;
+use super::schema::job_series;
+use crate::domain::job::JobId;
+use crate::domain::progress::PackedSeries;
+
+/// Keeps the curves of a job in place of those that it had.
+///
+/// # Errors
+/// Where the database fails.
+pub fn keep(
+    connection: &mut Connection,
+    id: &JobId,
+    series: &PackedSeries,
+) -> Result<(), StoreError> {
+    let packed = job_series::packed.eq(series.as_stored());
+    // Nearly always they are there. Two statements, since diesel prepares an upsert anew each time.
+    let updated = on_each_backend!(&mut *connection, |c| {
+        diesel::update(job_series::table.find(&id.0)).set(packed).execute(c)
+    })?;
+    if updated == 0 {
+        let row = (job_series::job_id.eq(&id.0), packed);
+        on_each_backend!(connection, |c| {
+            diesel::insert_into(job_series::table).values(row).execute(c)
+        })?;
+    }
+    Ok(())
+}
+
+/// The curves of a job; None where it has none.
+///
+/// # Errors
+/// Where the database fails.
+pub fn get(connection: &mut Connection, id: &JobId) -> Result<Option<PackedSeries>, StoreError> {
+    let packed: Option<Vec<u8>> = on_each_backend!(connection, |c| {
+        job_series::table.find(&id.0).select(job_series::packed).get_result(c).optional()
+    })?;
+    Ok(packed.as_deref().map(PackedSeries::from_stored))
+}
