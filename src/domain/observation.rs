@@ -53,7 +53,7 @@ pub struct ProgressReading {
     pub asked_at: Option<Timestamp>,
     /// It does not go on from the one that was read before.
     pub is_rewritten: bool,
-    /// The curves, where they are new and there are any.
+    /// The curves, where there are any.
     pub series: Option<PackedSeries>,
 }
 

@@ -60,7 +60,7 @@ impl LogReaders {
         } else {
             reader.look(to_micros(at) as f64 / 1e6);
         }
-        let series = (change != LogChange::Same || ended).then(|| reader.series());
+        let series = reader.series();
         let reading = ProgressReading {
             progress: reader.progress(),
             log_bytes,
@@ -68,7 +68,7 @@ impl LogReaders {
             asked_at,
             is_rewritten: change == LogChange::Rewritten,
             // One point is no curve.
-            series: series.filter(|series| series.step.len() > 1).as_ref().map(PackedSeries::pack),
+            series: (series.step.len() > 1).then(|| PackedSeries::pack(&series)),
         };
         if !ended {
             self.lock().put(key, reader);
