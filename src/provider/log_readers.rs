@@ -41,19 +41,13 @@ impl LogReaders {
     /// Reads the log of the job `key`.
     pub fn read(&self, key: &str, seen: LogSeen<'_>) -> ProgressReading {
         let LogSeen { log, at, asked_at, ended } = seen;
-        let log_bytes = log.trim_ascii_end().len() as u64;
         // The reader is taken out while it works, so that a long log holds up no other.
-        let known = self.lock().readers.remove(key).map(|(_, reader)| reader).unwrap_or_default();
-        let mut reader = known;
-        if asked_at.is_none() && log_bytes < reader.log_bytes() {
-            // It was sent before what is known was read, and only came late.
-            let mut late = ProgressReader::default();
-            late.read(log);
-            self.lock().put(key, reader);
-            let progress = late.progress();
-            return ProgressReading { progress, log_bytes, ..ProgressReading::default() };
-        }
-        let change = reader.read(log);
+        let mut reader =
+            self.lock().readers.remove(key).map(|(_, reader)| reader).unwrap_or_default();
+        // What was sent to us and is shorter was so before what is known was read, and only came late.
+        let is_late = asked_at.is_none() && (log.len() as u64) < reader.log_bytes();
+        let overtaken = is_late.then(|| std::mem::take(&mut reader));
+        let is_rewritten = reader.read(log) == LogChange::Rewritten;
         if ended {
             // Nothing follows the last line any more, so that its last number is whole.
             reader.push(b"\n");
@@ -63,14 +57,15 @@ impl LogReaders {
         let series = reader.series();
         let reading = ProgressReading {
             progress: reader.progress(),
-            log_bytes,
+            log_bytes: log.trim_ascii_end().len() as u64,
             generation: 0,
             asked_at,
-            is_rewritten: change == LogChange::Rewritten,
+            is_rewritten,
             // One point is no curve.
             series: (series.step.len() > 1).then(|| PackedSeries::pack(&series)),
         };
-        if !ended {
+        let kept = if ended { overtaken } else { Some(overtaken.unwrap_or(reader)) };
+        if let Some(reader) = kept {
             self.lock().put(key, reader);
         }
         reading
