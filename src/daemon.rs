@@ -5,7 +5,7 @@
 //!  timer ────► Poller ──► ProviderClient ──► observation ──► JobStore ──► Broadcaster
 //!  POST sync ► Syncer ──► ProviderClient ─┘  (merge, commit)
 //!  GET ──────► JobReader;  inline progress ──► LogWatcher ──► ProviderClient
-//!  timer ────► Pruner ──► JobStore
+//!  end ──────► LogKeeper ──► ProviderClient, JobStore;  timer ──► Pruner ──► JobStore
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +25,7 @@ use crate::actors::job_reader::{GetSetting, JobReader, Read};
 use crate::actors::job_store::{
     CloseStore, JobStore, JobStoreOptions, StoreObstacle, StoreVersion,
 };
+use crate::actors::log_keeper::{LogKeeper, LogKeeperOptions, StopKeeping};
 use crate::actors::log_watcher::LogWatcher;
 use crate::actors::poller::{Poller, PollerOptions, StopPolling};
 use crate::actors::provider_client::ProviderClient;
@@ -145,6 +146,8 @@ impl BackgroundTasks {
                 Broadcaster::new(limits, events, bounds, database.newest_event)
             })
         };
+        // Its address comes before it: the store tells it of ends, and it has logs stored.
+        let log_keeper = Context::new();
         let store = JobStore::start(JobStoreOptions {
             url: config.database.url.clone(),
             connection: database.writer,
@@ -152,8 +155,9 @@ impl BackgroundTasks {
             version: version.clone(),
             obstacle: obstacle.clone(),
             announcements: broadcaster.clone().recipient(),
+            log_keeper: log_keeper.address().recipient(),
         });
-        let readers = Arc::new(LogReaders::default());
+        let readers = Arc::new(LogReaders::new(config.logs.job_bytes_max));
         let client = start_client(&mut arbiters, &config, &readers, &store, &broadcaster);
         let clients = HashMap::from([(replicate::NAME.to_owned(), client.clone())]);
         let ingestor = start_ingestor(&mut arbiters, &config, readers, &store, &client);
@@ -174,6 +178,12 @@ impl BackgroundTasks {
             let time_to_live = Duration::from_secs(config.progress.ttl_seconds);
             LogWatcher::new(providers, store.clone().recipient(), time_to_live).start()
         };
+        let log_keeper = log_keeper.run(LogKeeper::new(LogKeeperOptions {
+            providers: recipients(&clients),
+            store: store.clone().recipient(),
+            absences: store.clone().recipient(),
+            reader: reader.clone().recipient(),
+        }));
         let poller = Poller::new(PollerOptions {
             configured: config.polling.explicit,
             interval_seconds: config.polling.interval_seconds,
@@ -199,6 +209,7 @@ impl BackgroundTasks {
             poller,
             syncer,
             log_watcher,
+            log_keeper,
             pruner,
             broadcaster,
             providers,
@@ -232,6 +243,7 @@ impl BackgroundTasks {
         // An actor that is gone already has nothing left to stop.
         let _ = self.doors.poller.send(StopPolling).await;
         let _ = self.doors.pruner.send(StopPruning).await;
+        let _ = self.doors.log_keeper.send(StopKeeping).await;
         let _ = self.doors.broadcaster.send(CloseStreams).await;
     }
 

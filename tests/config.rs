@@ -680,6 +680,7 @@ fn a_bad_variable_is_refused_by_name(
     "logs: {retention_days: forever}",
     "`logs.retention_days` must be a whole number from 1 to 3650, not `forever`"
 )]
+#[case("logs: {max_job_mb: 65}", "`logs.max_job_mb` must be a whole number from 1 to 64, not `65`")]
 #[case(
     "logs: {retention_mb: 1000001}",
     "`logs.retention_mb` must be a whole number from 1 to 1000000, not `1000001`"

@@ -9,7 +9,7 @@ use crate::db::error::StoreError;
 use crate::db::events::{self, Extent, LogBounds};
 use crate::db::job_series;
 use crate::db::jobs::{self, ActiveJob};
-use crate::db::logs::{self, KeptLog};
+use crate::db::logs::{self, KeptLog, WantedLog};
 use crate::db::metrics::{self, DayOfJobs};
 use crate::db::settings::{self, Setting};
 use crate::domain::event::{LoggedEvent, Seq};
@@ -133,6 +133,21 @@ impl Question for GetKeptLog {
 
     fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
         logs::get(connection, &self.0)
+    }
+}
+
+/// The jobs that have ended since an instant, and whose logs are still to be fetched.
+#[derive(Debug)]
+pub struct ListWantedLogs {
+    /// The instant.
+    pub since: Timestamp,
+}
+
+impl Question for ListWantedLogs {
+    type Answer = Vec<WantedLog>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        logs::wanted(connection, self.since)
     }
 }
 

@@ -9,18 +9,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actix::prelude::*;
 
 use super::broadcaster::Announce;
+use super::log_keeper::WantLogs;
 use crate::config::DatabaseUrl;
 use crate::db::connection::{Claim, Connection, Role};
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::events::EventAppender;
 use crate::db::jobs;
+use crate::db::logs::{self, Absence};
 use crate::db::observations::{Outcome, Recorded, Report, record};
 use crate::db::retention::{self, Limits, Pruned, Stage};
 use crate::db::settings::{self, Setting};
 use crate::domain::cost::Prices;
 use crate::domain::event::{Event, LoggedEvent};
 use crate::domain::job::JobId;
-use crate::domain::timestamp::now;
+use crate::domain::job_view::JobView;
+use crate::domain::timestamp::{Timestamp, now};
 
 /// Merges observations into their jobs. Answers what became of each, once all of it is committed.
 #[derive(Debug, Message)]
@@ -64,6 +67,18 @@ pub struct RecordSync {
     pub provider_calls: u64,
     /// What went wrong, where something did.
     pub error: Option<String>,
+}
+
+/// Remembers that the log of a finished job could not be fetched, and tells it where that is news.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct MarkLogAbsent {
+    /// Which job.
+    pub job_id: JobId,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Whether it may still come.
+    pub absence: Absence,
 }
 
 /// Forgets a little of what need not be kept, in one short transaction. Answers what was forgotten, and
@@ -134,6 +149,7 @@ pub struct JobStore {
     version: StoreVersion,
     obstacle: StoreObstacle,
     announcements: Recipient<Announce>,
+    log_keeper: Recipient<WantLogs>,
 }
 
 /// What the store needs from whoever starts it.
@@ -150,12 +166,22 @@ pub struct JobStoreOptions {
     pub obstacle: StoreObstacle,
     /// Told what has changed, after the commit.
     pub announcements: Recipient<Announce>,
+    /// Told which jobs have ended without their logs, after the commit.
+    pub log_keeper: Recipient<WantLogs>,
 }
 
 impl JobStore {
     /// Starts the store on its own thread.
     pub fn start(options: JobStoreOptions) -> Addr<Self> {
-        let JobStoreOptions { url, connection, prices, version, obstacle, announcements } = options;
+        let JobStoreOptions {
+            url,
+            connection,
+            prices,
+            version,
+            obstacle,
+            announcements,
+            log_keeper,
+        } = options;
         // The arbiter could start several; there is one, and it takes the connection.
         let connection = Mutex::new(Some(connection));
         SyncArbiter::start(1, move || Self {
@@ -166,6 +192,7 @@ impl JobStore {
             version: version.clone(),
             obstacle: obstacle.clone(),
             announcements: announcements.clone(),
+            log_keeper: log_keeper.clone(),
         })
     }
 
@@ -241,14 +268,17 @@ impl Handler<RecordReports> for JobStore {
     type Result = Result<Vec<Outcome>, StoreError>;
 
     fn handle(&mut self, message: RecordReports, _: &mut Self::Context) -> Self::Result {
-        let Recorded { outcomes, events, notices, has_written } =
-            self.with_connection(|connection, prices| {
+        let Recorded { outcomes, events, notices, wanted_logs, has_written } = self
+            .with_connection(|connection, prices| {
                 record(connection, &message.reports, prices, now())
             })?;
         if has_written {
             self.obstacle.is_gone();
         }
         self.announce(Announce { events, notices });
+        if !wanted_logs.is_empty() {
+            self.log_keeper.do_send(WantLogs(wanted_logs));
+        }
         Ok(outcomes)
     }
 }
@@ -261,6 +291,35 @@ impl Handler<DeleteJob> for JobStore {
             connection.write(|connection| {
                 let job = jobs::delete(connection, &message.job_id)?;
                 append_one(connection, &Event::JobDeleted { job_id: &job.job_id })
+            })
+        })?;
+        self.announce(Announce { events, notices: Vec::new() });
+        Ok(())
+    }
+}
+
+impl Handler<MarkLogAbsent> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, message: MarkLogAbsent, _: &mut Self::Context) -> Self::Result {
+        let MarkLogAbsent { job_id, ended_at, absence } = message;
+        let events = self.with_connection(|connection, prices| {
+            connection.write(|connection| {
+                let mut log = EventAppender::lock(connection, now())?;
+                // A job that was deleted meanwhile has no log to miss.
+                let Some(job) = jobs::find(connection, &job_id)? else { return Ok(Vec::new()) };
+                if logs::mark_absent(connection, &job_id, ended_at, absence, now())? {
+                    log.append(
+                        connection,
+                        &Event::JobLogMissing {
+                            job_id: &job_id,
+                            status: job.status,
+                            is_lost: absence == Absence::Lost,
+                            job: JobView::new(&job, prices, now()),
+                        },
+                    )?;
+                }
+                log.finish(connection)
             })
         })?;
         self.announce(Announce { events, notices: Vec::new() });

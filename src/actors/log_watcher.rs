@@ -108,7 +108,7 @@ impl LogWatcher {
 
 /// Hands to the store what a fetch found.
 async fn record(store: &Recipient<RecordReports>, snapshot: Snapshot) -> Sighting {
-    let Snapshot { observation, log } = snapshot;
+    let Snapshot { observation, log, .. } = snapshot;
     let sighting = Sighting {
         log: log.map(Arc::from),
         progress: observation.progress.clone(),

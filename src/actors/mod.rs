@@ -6,6 +6,7 @@
 pub mod broadcaster;
 pub mod job_reader;
 pub mod job_store;
+pub mod log_keeper;
 pub mod log_watcher;
 pub mod poller;
 pub mod provider_client;

@@ -217,6 +217,9 @@ pub struct Logs {
     /// How much all logs together may take, in bytes as they are stored (`logs.retention_mb`). Default
     /// 1024 MB, 1 MB to 1,000,000 MB.
     pub retention_bytes: i64,
+    /// How much is kept of one log, in bytes before it is packed (`logs.max_job_mb`). Default 32 MB, 1 MB to
+    /// 64 MB.
+    pub job_bytes_max: usize,
 }
 
 /// How many jobs may run at a time.

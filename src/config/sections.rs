@@ -44,6 +44,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
     let logs = Logs {
         retention_days: r.whole("logs.retention_days", 1..=3650)?,
         retention_bytes: megabytes(r, "logs.retention_mb")?,
+        job_bytes_max: r.whole::<usize>("logs.max_job_mb", 1..=64)? * 1024 * 1024,
     };
     let queue = Queue {
         max_concurrent: r.whole("queue.max_concurrent", 1..=10_000)?,

@@ -6,8 +6,8 @@ use super::connection::Connection;
 use super::error::StoreError;
 use super::on_each_backend;
 use super::retention::{BYTES_AT_ONCE, Keep};
-use super::schema::{job_logs, job_logs_sum};
-use crate::domain::job::JobId;
+use super::schema::{job_logs, job_logs_sum, jobs};
+use crate::domain::job::{JobId, JobStatus, JobType};
 use crate::domain::packed_log::PackedLog;
 use crate::domain::timestamp::{Timestamp, from_micros, to_micros};
 
@@ -29,6 +29,35 @@ pub enum KeptLog {
         /// How long it was, in bytes.
         log_bytes: u64,
     },
+    /// The provider deleted it before it could be fetched.
+    Lost {
+        /// When that was found.
+        at: Timestamp,
+    },
+}
+
+/// A job that has ended, whose log is still to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedLog {
+    /// Our identifier of the job.
+    pub job_id: JobId,
+    /// The provider's name.
+    pub provider: String,
+    /// The provider's identifier of the job.
+    pub provider_job_id: String,
+    /// When the job ended.
+    pub ended_at: Timestamp,
+    /// Whether it was told that the log is missing.
+    pub is_told: bool,
+}
+
+/// What is to be remembered of a log that could not be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// It is still asked for.
+    Missing,
+    /// Nobody has it any more.
+    Lost,
 }
 
 /// Keeps the log of a job that ended at `ended_at`, and answers by how many bytes the kept logs have
@@ -60,15 +89,21 @@ pub fn keep(
     if inserted == 1 {
         return Ok(packed_bytes);
     }
+    let is_absent = job_logs::missing_at.is_not_null().or(job_logs::lost_at.is_not_null());
     let shorter = job_logs::table
         .find(&id.0)
-        .filter(job_logs::log_bytes.lt(log_bytes))
+        .filter(job_logs::log_bytes.lt(log_bytes).or(is_absent))
         .filter(job_logs::pruned_at.is_null());
     let replaced: Option<i32> = on_each_backend!(&mut *connection, |c| {
         shorter.select(length(job_logs::packed)).get_result(c).optional()
     })?;
     let Some(replaced_bytes) = replaced else { return Ok(0) };
-    let longer = (job_logs::log_bytes.eq(log_bytes), job_logs::packed.eq(log.as_stored()));
+    let longer = (
+        job_logs::log_bytes.eq(log_bytes),
+        job_logs::missing_at.eq(None::<i64>),
+        job_logs::lost_at.eq(None::<i64>),
+        job_logs::packed.eq(log.as_stored()),
+    );
     on_each_backend!(connection, |c| {
         diesel::update(job_logs::table.find(&id.0)).set(longer).execute(c)
     })?;
@@ -90,25 +125,118 @@ pub fn add_to_sum(connection: &mut Connection, packed_bytes: i64) -> Result<(), 
     Ok(())
 }
 
-/// What became of the log of a job; None where there never was one.
+/// Remembers that the log of a job that ended at `ended_at` could not be fetched. Answers whether that
+/// is news; it is none where the log is kept by now, or that it is missing was told before.
+///
+/// # Errors
+/// Where the database fails.
+pub fn mark_absent(
+    connection: &mut Connection,
+    id: &JobId,
+    ended_at: Timestamp,
+    absence: Absence,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let lost_at = (absence == Absence::Lost).then(|| to_micros(now));
+    let row = (
+        job_logs::job_id.eq(&id.0),
+        job_logs::ended_at.eq(to_micros(ended_at)),
+        job_logs::log_bytes.eq(0),
+        job_logs::missing_at.eq(to_micros(now)),
+        job_logs::lost_at.eq(lost_at),
+        job_logs::packed.eq(b"".as_slice()),
+    );
+    let inserted = on_each_backend!(&mut *connection, |c| {
+        diesel::insert_into(job_logs::table).values(row).on_conflict_do_nothing().execute(c)
+    })?;
+    if inserted == 0 && lost_at.is_some() {
+        let missing = job_logs::table.find(&id.0).filter(job_logs::missing_at.is_not_null());
+        on_each_backend!(connection, |c| {
+            diesel::update(missing).set(job_logs::lost_at.eq(lost_at)).execute(c)
+        })?;
+    }
+    Ok(inserted == 1)
+}
+
+/// The jobs that ended after `since` and whose logs are still to be fetched.
+///
+/// # Errors
+/// Where the database fails.
+pub fn wanted(connection: &mut Connection, since: Timestamp) -> Result<Vec<WantedLog>, StoreError> {
+    let since = to_micros(since);
+    let words: Vec<_> = JobStatus::ALL
+        .into_iter()
+        .filter(|status| status.is_terminal())
+        .map(JobStatus::as_str)
+        .collect();
+    let is_settled = job_logs::missing_at.is_null().or(job_logs::lost_at.is_not_null());
+    let settled = job_logs::table.filter(job_logs::job_id.eq(jobs::job_id)).filter(is_settled);
+    let ended_since = jobs::completed_at
+        .ge(since)
+        .or(jobs::completed_at.is_null().and(jobs::status_since.ge(since)));
+    type Row = (String, String, String, Option<i64>, Option<i64>);
+    let rows: Vec<Row> = on_each_backend!(&mut *connection, |c| {
+        jobs::table
+            .filter(jobs::status.eq_any(&words))
+            .filter(jobs::job_type.eq(JobType::Cloud.as_str()))
+            .filter(jobs::provider_job_id.is_not_null())
+            .filter(ended_since.assume_not_null())
+            .filter(diesel::dsl::not(diesel::dsl::exists(settled)))
+            .select((
+                jobs::job_id,
+                jobs::provider,
+                jobs::provider_job_id.assume_not_null(),
+                jobs::completed_at,
+                jobs::status_since,
+            ))
+            .load(c)
+    })?;
+    let told: Vec<String> = on_each_backend!(connection, |c| {
+        job_logs::table
+            .filter(job_logs::missing_at.is_not_null())
+            .filter(job_logs::ended_at.ge(since))
+            .select(job_logs::job_id)
+            .load(c)
+    })?;
+    let wanted =
+        rows.into_iter().filter_map(|(id, provider, provider_job_id, completed, since)| {
+            let ended_at = from_micros(completed.or(since)?);
+            let is_told = told.contains(&id);
+            Some(WantedLog { job_id: JobId(id), provider, provider_job_id, ended_at, is_told })
+        });
+    Ok(wanted.collect())
+}
+
+/// What became of the log of a job; None where there never was one, or it is still to be fetched.
 ///
 /// # Errors
 /// Where the database fails.
 pub fn get(connection: &mut Connection, id: &JobId) -> Result<Option<KeptLog>, StoreError> {
-    let row: Option<(i64, Option<i64>, Vec<u8>)> = on_each_backend!(connection, |c| {
-        job_logs::table
-            .find(&id.0)
-            .select((job_logs::log_bytes, job_logs::pruned_at, job_logs::packed))
-            .get_result(c)
-            .optional()
+    let row: Option<KeptRow> = on_each_backend!(connection, |c| {
+        job_logs::table.find(&id.0).select(KeptRow::as_select()).get_result(c).optional()
     })?;
-    Ok(row.map(|(log_bytes, pruned_at, packed)| {
-        let log_bytes = log_bytes.unsigned_abs();
-        match pruned_at {
-            Some(at) => KeptLog::Pruned { at: from_micros(at), log_bytes },
-            None => KeptLog::Whole(PackedLog::from_stored(log_bytes, packed)),
+    Ok(row.and_then(|row| {
+        let log_bytes = row.log_bytes.unsigned_abs();
+        let absence = (row.pruned_at, row.lost_at, row.missing_at);
+        match absence {
+            (Some(at), ..) => Some(KeptLog::Pruned { at: from_micros(at), log_bytes }),
+            (None, Some(at), _) => Some(KeptLog::Lost { at: from_micros(at) }),
+            (None, None, Some(_)) => None,
+            (None, None, None) => {
+                Some(KeptLog::Whole(PackedLog::from_stored(log_bytes, row.packed)))
+            }
         }
     }))
+}
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = job_logs)]
+struct KeptRow {
+    log_bytes: i64,
+    pruned_at: Option<i64>,
+    missing_at: Option<i64>,
+    lost_at: Option<i64>,
+    packed: Vec<u8>,
 }
 
 /// Forgets the log of a job, also that there was one.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::connection::Connection;
 use super::error::StoreError;
 use super::events::EventAppender;
+use super::logs::WantedLog;
 use super::{deliveries, job_series, jobs, logs};
 use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{Event, LoggedEvent, Notice};
@@ -66,6 +67,8 @@ pub struct Recorded {
     pub events: Vec<LoggedEvent>,
     /// The progress to announce.
     pub notices: Vec<Notice>,
+    /// The jobs that have ended, and without their logs.
+    pub wanted_logs: Vec<WantedLog>,
     /// Whether anything was written at all. What was known already is not written again, and says
     /// nothing about whether the database could be.
     pub has_written: bool,
@@ -89,14 +92,17 @@ pub fn record(
             prices,
             now,
             notices: Vec::new(),
+            wanted_logs: Vec::new(),
             kept_log_bytes: 0,
             has_written: false,
         };
         let outcomes =
             reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
-        let Recorder { log, connection, notices, kept_log_bytes, has_written, .. } = recorder;
+        let Recorder { log, connection, notices, wanted_logs, kept_log_bytes, has_written, .. } =
+            recorder;
         logs::add_to_sum(connection, kept_log_bytes)?;
-        Ok(Recorded { outcomes, events: log.finish(connection)?, notices, has_written })
+        let events = log.finish(connection)?;
+        Ok(Recorded { outcomes, events, notices, wanted_logs, has_written })
     })
 }
 
@@ -106,6 +112,7 @@ struct Recorder<'a> {
     prices: &'a Prices,
     now: Timestamp,
     notices: Vec<Notice>,
+    wanted_logs: Vec<WantedLog>,
     /// By how much the kept logs have grown.
     kept_log_bytes: i64,
     has_written: bool,
@@ -165,6 +172,7 @@ impl Recorder<'_> {
         };
         self.log.append(self.connection, &event)?;
         self.raise(job.alarms(), &job, said.source)?;
+        self.want_log(&job, said);
         Ok(Effect::Created(differences(&unheard_of, &job)))
     }
 
@@ -194,12 +202,15 @@ impl Recorder<'_> {
             let previous = change.previous;
             let event = Event::JobStatusChanged { job_id, status, previous, source, job: view };
             self.log.append(self.connection, &event)?;
+            self.want_log(job, said);
         } else if change.is_visible && change.alarms.is_empty() {
             let event = Event::JobUpdated { job_id, status, source, job: view };
             self.log.append(self.connection, &event)?;
         }
         self.raise(change.alarms.iter().copied(), job, source)?;
-        if let Some(progress) = job.progress.as_ref().filter(|_| change.has_progressed) {
+        // The end's own event has the last progress.
+        let is_news = change.has_progressed && job.status.is_active();
+        if let Some(progress) = job.progress.as_ref().filter(|_| is_news) {
             let (job_id, progress) = (job.job_id.clone(), Box::new(progress.clone()));
             self.notices.push(Notice::JobProgress { job_id, progress });
         }
@@ -229,15 +240,32 @@ impl Recorder<'_> {
 
     /// A log is kept once its job has ended; before that it still grows, and is asked for.
     fn keep_log(&mut self, job: &Job, said: &Observation) -> Result<(), StoreError> {
-        if let Some(log) = &said.logs
-            && said.status.is_some_and(JobStatus::is_terminal)
-        {
+        if let Some(log) = said.logs.as_ref().filter(|_| says_end(said)) {
             // A provider's clock that is ahead must not keep a log longer than others.
             let ended_at = said.completed_at.unwrap_or(said.observed_at).min(said.observed_at);
             self.kept_log_bytes += logs::keep(self.connection, &job.job_id, ended_at, log)?;
         }
         Ok(())
     }
+
+    /// Notes that a job has ended now, where its log did not come along.
+    fn want_log(&mut self, job: &Job, said: &Observation) {
+        let has_log = said.logs.is_some() && says_end(said);
+        let ended_at = job.ended_at().filter(|_| !has_log);
+        if let (Some(ended_at), Some(provider_job_id)) = (ended_at, &job.provider_job_id) {
+            self.wanted_logs.push(WantedLog {
+                job_id: job.job_id.clone(),
+                provider: job.provider.clone(),
+                provider_job_id: provider_job_id.clone(),
+                ended_at,
+                is_told: false,
+            });
+        }
+    }
+}
+
+fn says_end(said: &Observation) -> bool {
+    said.status.is_some_and(JobStatus::is_terminal)
 }
 
 fn alarm_event<'a>(

@@ -63,6 +63,8 @@ diesel::table! {
         ended_at -> BigInt,
         log_bytes -> BigInt,
         pruned_at -> Nullable<BigInt>,
+        missing_at -> Nullable<BigInt>,
+        lost_at -> Nullable<BigInt>,
         packed -> Binary,
     }
 }
@@ -87,3 +89,5 @@ diesel::table! {
         value -> Text,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(jobs, job_logs);

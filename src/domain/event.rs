@@ -100,6 +100,18 @@ pub enum Event<'a> {
         /// The whole job.
         job: JobView<'a>,
     },
+    /// The log of a job that ended half an hour ago cannot be fetched, or the provider has deleted it.
+    /// Told once a job.
+    JobLogMissing {
+        /// Which job.
+        job_id: &'a JobId,
+        /// How it ended.
+        status: JobStatus,
+        /// Whether the provider has deleted it. Else it is still asked for.
+        is_lost: bool,
+        /// The whole job.
+        job: JobView<'a>,
+    },
     /// A job was deleted from the store.
     JobDeleted {
         /// Which job.
@@ -136,6 +148,7 @@ impl Event<'_> {
             Self::JobGone { .. } => "job_gone",
             Self::JobStalled { .. } => "job_stalled",
             Self::LossNotFinite { .. } => "loss_not_finite",
+            Self::JobLogMissing { .. } => "job_log_missing",
             Self::JobDeleted { .. } => "job_deleted",
             Self::SyncCompleted { .. } => "sync_completed",
         }
@@ -150,6 +163,7 @@ impl Event<'_> {
             | Self::JobGone { job_id, .. }
             | Self::JobStalled { job_id, .. }
             | Self::LossNotFinite { job_id, .. }
+            | Self::JobLogMissing { job_id, .. }
             | Self::JobDeleted { job_id } => Some(job_id),
             Self::SyncCompleted { .. } => None,
         }

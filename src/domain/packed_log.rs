@@ -39,6 +39,15 @@ impl PackedLog {
         Self { log_bytes, packed: written.expect("writing to memory does not fail") }
     }
 
+    /// Packs what is to be kept of a log: all of it, or of one longer than `bytes_max` the first quarter
+    /// of that and the last three quarters, at the ends of lines. Its length stays that of the whole.
+    pub fn pack_within(log: &str, bytes_max: usize) -> Self {
+        match shortened(log, bytes_max) {
+            None => Self::pack(log),
+            Some(short) => Self { log_bytes: log.len() as u64, ..Self::pack(&short) },
+        }
+    }
+
     /// A log as it was stored.
     pub fn from_stored(log_bytes: u64, packed: Vec<u8>) -> Self {
         Self { log_bytes, packed }
@@ -67,6 +76,21 @@ impl PackedLog {
     }
 }
 
+/// Both ends of a log that is too long, and between them how much was left out. A line that is longer than
+/// either end is cut.
+fn shortened(log: &str, bytes_max: usize) -> Option<String> {
+    if log.len() <= bytes_max {
+        return None;
+    }
+    let first = &log[..log.floor_char_boundary(bytes_max / 4)];
+    let last = &log[log.ceil_char_boundary(log.len() - (bytes_max - bytes_max / 4))..];
+    let is_end = |character| matches!(character, '\n' | '\r');
+    let first = first.rfind(is_end).map_or(first, |end| &first[..=end]);
+    let last = last.find(is_end).map_or(last, |end| &last[end + 1..]);
+    let left_out = log.len() - first.len() - last.len();
+    Some(format!("{first}\n… {left_out} bytes of this log are not kept …\n{last}"))
+}
+
 fn text_of(log: Vec<u8>) -> String {
     String::from_utf8(log)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
@@ -91,6 +115,28 @@ mod tests {
     fn a_long_log_becomes_ten_times_smaller() {
         let log = "Steps:  30%|███       | 600/2000\r".repeat(1_000);
         assert!(PackedLog::pack(&log).as_stored().len() * 10 < log.len());
+    }
+
+    #[test]
+    fn of_a_log_that_is_too_long_both_ends_are_kept_in_whole_lines() {
+        let log: String = (0..1_000).map(|line| format!("line {line} é\n")).collect();
+        let packed = PackedLog::pack_within(&log, 1_000);
+        let kept = packed.unpack();
+        assert_eq!(packed.log_bytes(), log.len() as u64);
+        assert!(kept.len() < 1_100, "{kept}");
+        assert!(kept.starts_with("line 0 é\nline 1 é\n") && kept.ends_with("\nline 999 é\n"));
+        let (first, rest) = kept.split_once("\n… ").expect("a line between");
+        let (left_out, last) =
+            rest.split_once(" bytes of this log are not kept …\n").expect("how much");
+        assert_eq!(left_out.parse(), Ok(log.len() - first.len() - last.len()));
+        assert!(first.lines().chain(last.lines()).all(|line| log.contains(&format!("{line}\n"))));
+        assert_eq!(PackedLog::pack_within(&log, log.len()).unpack(), log);
+    }
+
+    #[test]
+    fn a_log_of_one_endless_line_is_cut() {
+        let kept = PackedLog::pack_within(&"é".repeat(5_000), 1_001).unpack();
+        assert!(kept.len() < 1_100 && kept.starts_with('é') && kept.ends_with('é'));
     }
 
     #[test]

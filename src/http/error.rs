@@ -68,6 +68,16 @@ pub enum ApiError {
         /// How long the log was, in bytes.
         log_bytes: u64,
     },
+    /// The log of a job is lost.
+    #[error(
+        "the log of job {job_id} is lost: the provider had deleted it by {lost_at}, before it could be fetched"
+    )]
+    LogLost {
+        /// Which job.
+        job_id: JobId,
+        /// When that was found.
+        lost_at: Timestamp,
+    },
     /// There is no such route.
     #[error("Not Found")]
     NoRoute,
@@ -173,6 +183,8 @@ impl ApiError {
                 Face::new(StatusCode::GONE, "log_pruned")
                     .with(json!({"job_id": job_id, "pruned_at": pruned_at, "log_bytes": log_bytes}))
             }
+            Self::LogLost { job_id, lost_at } => Face::new(StatusCode::GONE, "log_lost")
+                .with(json!({"job_id": job_id, "lost_at": lost_at})),
             Self::BodyCut => Face::new(StatusCode::BAD_REQUEST, "body_cut"),
             Self::NoRoute => Face::new(StatusCode::NOT_FOUND, "not_found"),
             Self::NoMethod { allowed } => {

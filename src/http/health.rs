@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::{Gateway, ProviderDoor};
 use crate::actors::job_reader::{GetLogBounds, GetSizes, Read, Sizes};
+use crate::actors::log_keeper::CountWantedLogs;
 use crate::actors::poller::GetPollingStatus;
 use crate::actors::provider_client::GetProviderHealth;
 use crate::domain::timestamp::{Timestamp, now};
@@ -42,7 +43,8 @@ pub(super) struct Health {
 
 /// `GET /api/cloud/health`
 pub(super) async fn report(gateway: Data<Gateway>) -> Json<Health> {
-    let mut components = vec![database(&gateway).await, polling(&gateway).await];
+    let mut components =
+        vec![database(&gateway).await, polling(&gateway).await, logs(&gateway).await];
     for (name, door) in &gateway.providers {
         components.push(provider(&gateway, name, door).await);
     }
@@ -89,6 +91,18 @@ async fn polling(gateway: &Gateway) -> Component {
         }
         Err(error) => component("polling", Wellness::Unhealthy, asked, Some(error.to_string())),
     }
+}
+
+async fn logs(gateway: &Gateway) -> Component {
+    let asked = Instant::now();
+    let (status, message) = match gateway.asker.ask(&gateway.log_keeper, CountWantedLogs).await {
+        Ok(0) => (Wellness::Healthy, None),
+        Ok(wanted) => {
+            (Wellness::Healthy, Some(format!("{wanted} logs of finished jobs still to be fetched")))
+        }
+        Err(error) => (Wellness::Unhealthy, Some(error.to_string())),
+    };
+    component("logs", status, asked, message)
 }
 
 async fn provider(gateway: &Gateway, name: &'static str, door: &ProviderDoor) -> Component {

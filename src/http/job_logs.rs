@@ -81,6 +81,7 @@ async fn kept(gateway: &Gateway, job: &Job) -> Result<Option<PackedLog>, ApiErro
         Some(KeptLog::Pruned { at, log_bytes }) => {
             Err(ApiError::LogPruned { job_id, pruned_at: at, log_bytes })
         }
+        Some(KeptLog::Lost { at }) => Err(ApiError::LogLost { job_id, lost_at: at }),
         None => Ok(None),
     }
 }

@@ -39,6 +39,7 @@ use self::list_cache::ListCache;
 use crate::actors::broadcaster::Broadcaster;
 use crate::actors::job_reader::JobReader;
 use crate::actors::job_store::{JobStore, StoreObstacle, StoreVersion};
+use crate::actors::log_keeper::LogKeeper;
 use crate::actors::log_watcher::LogWatcher;
 use crate::actors::poller::Poller;
 use crate::actors::provider_client::ProviderClient;
@@ -61,6 +62,8 @@ pub struct Doors {
     pub syncer: Addr<Syncer>,
     /// Who gets logs.
     pub log_watcher: Addr<LogWatcher>,
+    /// Who fetches the logs of jobs that have ended.
+    pub log_keeper: Addr<LogKeeper>,
     /// Who forgets.
     pub pruner: Addr<Pruner>,
     /// Who tells of changes.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::domain::observation::ProgressReading;
+use crate::domain::packed_log::PackedLog;
 use crate::domain::progress::{LogChange, PackedSeries, ProgressReader};
 use crate::domain::timestamp::{Timestamp, to_micros};
 
@@ -26,9 +27,10 @@ pub struct LogSeen<'a> {
 }
 
 /// The readers of the logs that are being followed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LogReaders {
     inner: Mutex<Inner>,
+    kept_bytes_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +40,16 @@ struct Inner {
 }
 
 impl LogReaders {
+    /// No readers yet. Of a finished log `kept_bytes_max` are kept.
+    pub fn new(kept_bytes_max: usize) -> Self {
+        Self { inner: Mutex::default(), kept_bytes_max }
+    }
+
+    /// What is kept of a finished log.
+    pub fn pack(&self, log: &str) -> PackedLog {
+        PackedLog::pack_within(log, self.kept_bytes_max)
+    }
+
     /// Reads the log of the job `key`.
     pub fn read(&self, key: &str, seen: LogSeen<'_>) -> ProgressReading {
         let LogSeen { log, at, asked_at, ended } = seen;
@@ -74,6 +86,12 @@ impl LogReaders {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         // A reader that panicked was taken out, so what is left is sound.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for LogReaders {
+    fn default() -> Self {
+        Self::new(usize::MAX)
     }
 }
 

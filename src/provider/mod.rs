@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub observation: Observation,
     /// The log so far, where the provider gave one.
     pub log: Option<String>,
+    /// The provider has deleted the log.
+    pub log_is_removed: bool,
 }
 
 /// A page of a provider's list.

@@ -99,7 +99,12 @@ impl Provider for Replicate {
 
     fn cancel<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot> {
         let path = format!("/predictions/{}/cancel", escaped(provider_job_id));
-        Box::pin(self.prediction(Method::POST, path, Urgency::Urgent))
+        Box::pin(async move {
+            let mut snapshot = self.prediction(Method::POST, path, Urgency::Urgent).await?;
+            // It is answered before the run has stopped, which may still print.
+            snapshot.observation.logs = None;
+            Ok(snapshot)
+        })
     }
 
     fn webhook_secret(&self) -> Answer<'_, SecretString> {
@@ -193,6 +198,9 @@ pub struct Prediction {
     error: Value,
     #[serde(default, deserialize_with = "lenient")]
     logs: Option<String>,
+    /// The provider has deleted the log, and more.
+    #[serde(default, deserialize_with = "lenient")]
+    data_removed: Option<bool>,
     #[serde(default, deserialize_with = "lenient")]
     metrics: Option<Metrics>,
     #[serde(default, deserialize_with = "lenient")]
@@ -263,6 +271,7 @@ impl Prediction {
         }
         let ended = status.is_some_and(JobStatus::is_terminal);
         let log = self.logs.filter(|log| !log.is_empty());
+        let log_is_removed = log.is_none() && self.data_removed == Some(true);
         let progress = log.as_deref().map(|log| {
             readers.read(&self.id, LogSeen { log: log.as_bytes(), at: now, asked_at, ended })
         });
@@ -283,10 +292,15 @@ impl Prediction {
             version: self.version.filter(|version| version != "hidden"),
             web_url: self.urls.and_then(|urls| urls.web),
             progress,
-            logs: log.as_deref().filter(|_| ended).map(PackedLog::pack),
+            logs: match &log {
+                Some(log) if ended => Some(readers.pack(log)),
+                // It ended without a word. Who tells us unasked may only have been too early.
+                None if ended && asked_at.is_some() && !log_is_removed => Some(PackedLog::pack("")),
+                _ => None,
+            },
             ..Observation::silent(NAME, &self.id, source, now)
         };
-        Snapshot { observation, log }
+        Snapshot { observation, log, log_is_removed }
     }
 }
 

@@ -61,6 +61,7 @@ async fn a_finished_job_has_every_field_of_the_contract(
     };
     simulator.update_job(&id, ended).expect("it ends");
     daemon.sync().await;
+    daemon.logs_settled().await;
 
     let mut job = daemon.job(&id).await;
     let confirmed_at = job["confirmed_at"].take();

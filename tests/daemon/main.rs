@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod ingestor;
 mod jobs;
+mod last_log;
 mod liveness;
 mod polling;
 mod progress;

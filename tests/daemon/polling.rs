@@ -36,6 +36,7 @@ fn running(simulator: &Simulator) -> String {
 
 async fn sync_all(daemon: &TestDaemon) {
     daemon.post_json("/api/cloud/jobs/sync", &json!({"all": true})).await.ok();
+    daemon.logs_settled().await;
 }
 
 fn failing() -> FaultKind {

@@ -505,7 +505,7 @@ async fn a_body_of_64_megabytes_is_read_and_its_log_kept(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let database = TestDatabase::new(backend);
-    let daemon = daemon().start(&database).await;
+    let daemon = daemon().with("JOBSYNCD__LOGS__MAX_JOB_MB", "64").start(&database).await;
     let signer = Signer::default();
     signer.deliver(&daemon, "m1", prediction("p1", "processing")).await.ok();
     let frame = "Steps:  30%|###       | 600/2000 [00:00<00:29, 47.96it/s, step_loss=0.0234]\r";

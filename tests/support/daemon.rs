@@ -230,6 +230,21 @@ impl TestDaemon {
         }
     }
 
+    /// Waits until no log of a finished job is to be fetched any more.
+    pub async fn logs_settled(&self) {
+        let deadline = tokio::time::Instant::now() + SOON;
+        loop {
+            let health = self.get("/health").await.ok();
+            let components = health["components"].as_array().expect("a list");
+            let logs = components.iter().find(|component| component["name"] == "logs");
+            if logs.expect("a component")["message"].is_null() {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{health}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Opens the stream of events; its greeting has been read when this returns.
     pub async fn events(&self) -> EventStream {
         let mut stream = EventStream::open(&self.url, None).await;

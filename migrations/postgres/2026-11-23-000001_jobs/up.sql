@@ -65,12 +65,15 @@ CREATE TABLE webhook_deliveries (
 );
 
 -- The logs of finished jobs, which providers delete soon after the end. Of one that was pruned the row
--- stays, empty: it says what became of the log, and keeps it from being stored again.
+-- stays, empty: it says what became of the log, and keeps it from being stored again. Empty, too, is that of a
+-- log that could not be fetched for so long that it was told (missing), or that the provider has deleted (lost).
 CREATE TABLE job_logs (
     job_id TEXT NOT NULL PRIMARY KEY REFERENCES jobs (job_id) ON DELETE CASCADE,
     ended_at BIGINT NOT NULL,
     log_bytes BIGINT NOT NULL,
     pruned_at BIGINT,
+    missing_at BIGINT,
+    lost_at BIGINT,
     packed BYTEA NOT NULL
 );
 -- Which log is pruned next.
