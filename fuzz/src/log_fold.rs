@@ -3,7 +3,8 @@
 //! The first byte says how long the pieces are, the second how often the rest is repeated: `*` makes
 //! a log of it that is longer than any line may be.
 
-use jobsyncd::domain::log::{Ending, LINE_LIMIT, LogFold, display_lines};
+use jobsyncd::domain::log::{Ending, LINE_LIMIT, LogFold};
+use jobsyncd::domain::log_lines::LineQuery;
 
 const REPEATED: usize = 64;
 const PIECES_MAX: usize = 1_024;
@@ -37,7 +38,9 @@ fn folded<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(Vec<u8>, Endin
 }
 
 fn check_displayed(log: &[u8], folded: &[(Vec<u8>, Ending)]) {
-    let displayed = display_lines(log);
+    let found = LineQuery::new(0, usize::MAX, None).find(log);
+    let displayed: Vec<_> = found.lines.into_iter().map(|line| line.text).collect();
+    assert_eq!(found.total_lines, displayed.len() as u64);
     let newlines = folded.iter().filter(|(_, ending)| *ending == Ending::Newline).count();
     assert!((newlines..=newlines + 1).contains(&displayed.len()), "{displayed:?}");
     // Of a log in which nothing is special, the standard library says what the lines are.
@@ -46,6 +49,6 @@ fn check_displayed(log: &[u8], folded: &[(Vec<u8>, Ending)]) {
         && let Ok(text) = std::str::from_utf8(log)
         && text.lines().all(|line| line.len() <= LINE_LIMIT)
     {
-        assert!(displayed.iter().eq(text.lines()), "{displayed:?}");
+        assert!(displayed.iter().map(String::as_str).eq(text.lines()), "{displayed:?}");
     }
 }

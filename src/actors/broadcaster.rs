@@ -9,18 +9,22 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_web_lab::sse;
 use bytestring::ByteString;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::job_reader::{GetLogBounds, ListEvents, Read};
 use super::webhook_ingestor::BATCH_MAX;
 use crate::config;
 use crate::db::events::LogBounds;
 use crate::domain::event::{LoggedEvent, Notice, Seq};
+use crate::domain::job::JobId;
+use crate::domain::pacing::Pacer;
 use crate::domain::timestamp::now;
 
 /// How many events wait for one subscriber before it is cut off. One commit is handed out in one
@@ -32,15 +36,19 @@ const _: () = assert!(BUFFERED_EVENTS >= 3 * BATCH_MAX);
 const REMEMBERED_EVENTS: usize = 1_024;
 /// How many events are read from the log at a time for those who were away for longer.
 const REPLAYED_AT_ONCE: i64 = 200;
+/// How often the progress of one job is told at most.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Changes that are committed.
-#[derive(Debug, Clone, Message)]
+#[derive(Debug, Clone, Default, Message)]
 #[rtype(result = "()")]
 pub struct Announce {
     /// What was added to the log, in its order.
     pub events: Vec<LoggedEvent>,
     /// What is told only to those who listen now.
     pub notices: Vec<Notice>,
+    /// The jobs that have ended, of whose progress nothing more is told.
+    pub ended: Vec<JobId>,
 }
 
 impl Announce {
@@ -49,9 +57,14 @@ impl Announce {
         self.events.is_empty() && self.notices.is_empty()
     }
 
+    /// Events alone.
+    pub fn events(events: Vec<LoggedEvent>) -> Self {
+        Self { events, ..Self::default() }
+    }
+
     /// A single notice.
     pub fn notice(notice: Notice) -> Self {
-        Self { events: Vec::new(), notices: vec![notice] }
+        Self { notices: vec![notice], ..Self::default() }
     }
 }
 
@@ -65,17 +78,40 @@ pub struct Subscribe {
     pub last_event_id: Option<String>,
 }
 
+/// Makes room for a stream of a log, which counts as one of events.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<StreamSlot, SubscribeError>")]
+pub struct OpenLogStream {
+    /// The client's address.
+    pub address: IpAddr,
+}
+
+/// The room of one stream, for as long as it is held.
+#[derive(Debug)]
+pub struct StreamSlot {
+    closing: watch::Receiver<()>,
+    _held: Arc<()>,
+}
+
+impl StreamSlot {
+    /// Waits until every stream is to end.
+    pub async fn closing(&mut self) {
+        // Nothing is ever sent: the sender is dropped.
+        while self.closing.changed().await.is_ok() {}
+    }
+}
+
 /// Why there is no stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeError {
     /// The address has as many as it may.
-    #[error("this address has {limit} event streams open already, which is the limit")]
+    #[error("this address has {limit} streams open already, which is the limit")]
     TooManyFromAddress {
         /// The limit.
         limit: usize,
     },
     /// All have as many as they may.
-    #[error("{limit} event streams are open already, which is the limit")]
+    #[error("{limit} streams are open already, which is the limit")]
     TooMany {
         /// The limit.
         limit: usize,
@@ -145,7 +181,11 @@ pub struct Broadcaster {
     recent: VecDeque<(Seq, sse::Event)>,
     live: Vec<Listener>,
     catching_up: Vec<Returner>,
-    is_closing: bool,
+    log_streams: Vec<(IpAddr, Weak<()>)>,
+    /// None once every stream is to end.
+    closing: Option<watch::Sender<()>>,
+    progress: Pacer<JobId, Notice>,
+    progress_timer: Option<SpawnHandle>,
 }
 
 impl Broadcaster {
@@ -164,7 +204,10 @@ impl Broadcaster {
             recent: VecDeque::new(),
             live: Vec::new(),
             catching_up: Vec::new(),
-            is_closing: false,
+            log_streams: Vec::new(),
+            closing: Some(watch::Sender::new(())),
+            progress: Pacer::new(PROGRESS_INTERVAL),
+            progress_timer: None,
         }
     }
 
@@ -181,16 +224,50 @@ impl Broadcaster {
         });
     }
 
+    /// Tells a notice to all who listen; of the progress of one job not more than one in a second.
+    fn tell_paced(&mut self, notice: Notice) {
+        let notice = match &notice {
+            Notice::JobProgress { job_id, .. } => {
+                self.progress.offer(job_id.clone(), notice, Instant::now())
+            }
+            Notice::SyncProgress { .. } | Notice::ProviderDegraded { .. } => Some(notice),
+        };
+        if let Some(notice) = notice {
+            self.tell_notice(&notice);
+        }
+    }
+
+    fn tell_notice(&mut self, notice: &Notice) {
+        self.tell(&sse::Data::new(notice.to_json()).into(), None);
+    }
+
+    /// Sees to it that the progress that waits is told in time.
+    fn set_progress_timer(&mut self, context: &mut Context<Self>) {
+        let Some(due) = self.progress.next_due().filter(|_| self.progress_timer.is_none()) else {
+            return;
+        };
+        let wait = due.saturating_duration_since(Instant::now());
+        self.progress_timer = Some(context.run_later(wait, |this, context| {
+            this.progress_timer = None;
+            for notice in this.progress.take_due(Instant::now()) {
+                this.tell_notice(&notice);
+            }
+            this.set_progress_timer(context);
+        }));
+    }
+
     /// Forgets the streams that have been closed, and answers the addresses of the others.
     fn open_streams(&mut self) -> impl Iterator<Item = IpAddr> {
         self.live.retain(|listener| !listener.subscriber.sender.is_closed());
         self.catching_up.retain(Returner::is_open);
+        self.log_streams.retain(|(_, held)| held.strong_count() > 0);
         let live = self.live.iter().map(|listener| listener.subscriber.address);
-        live.chain(self.catching_up.iter().map(|returner| returner.address))
+        let logs = self.log_streams.iter().map(|(address, _)| *address);
+        live.chain(self.catching_up.iter().map(|returner| returner.address)).chain(logs)
     }
 
     fn admit(&mut self, address: IpAddr) -> Result<(), SubscribeError> {
-        if self.is_closing {
+        if self.closing.is_none() {
             return Err(SubscribeError::Closing);
         }
         let (mut open, mut open_from_address) = (0, 0);
@@ -326,7 +403,7 @@ impl Actor for Broadcaster {
 impl Handler<Announce> for Broadcaster {
     type Result = ();
 
-    fn handle(&mut self, message: Announce, _: &mut Self::Context) {
+    fn handle(&mut self, message: Announce, context: &mut Self::Context) {
         for event in &message.events {
             let told = as_sse(event);
             self.tell(&told, Some(event.seq));
@@ -336,9 +413,25 @@ impl Handler<Announce> for Broadcaster {
             }
             self.recent.push_back((event.seq, told));
         }
-        for notice in &message.notices {
-            self.tell(&sse::Data::new(notice.to_json()).into(), None);
+        for job_id in &message.ended {
+            self.progress.drop_waiting(job_id);
         }
+        for notice in message.notices {
+            self.tell_paced(notice);
+        }
+        self.set_progress_timer(context);
+    }
+}
+
+impl Handler<OpenLogStream> for Broadcaster {
+    type Result = Result<StreamSlot, SubscribeError>;
+
+    fn handle(&mut self, message: OpenLogStream, _: &mut Self::Context) -> Self::Result {
+        self.admit(message.address)?;
+        let closing = self.closing.as_ref().ok_or(SubscribeError::Closing)?.subscribe();
+        let held = Arc::new(());
+        self.log_streams.push((message.address, Arc::downgrade(&held)));
+        Ok(StreamSlot { closing, _held: held })
     }
 }
 
@@ -372,7 +465,7 @@ impl Handler<Join> for Broadcaster {
         Join { subscriber, position }: Join,
         _: &mut Self::Context,
     ) -> Self::Result {
-        if self.is_closing {
+        if self.closing.is_none() {
             return Ok(());
         }
         self.join(subscriber, position)
@@ -383,7 +476,7 @@ impl Handler<CloseStreams> for Broadcaster {
     type Result = ();
 
     fn handle(&mut self, _: CloseStreams, context: &mut Self::Context) {
-        self.is_closing = true;
+        self.closing = None;
         self.live.clear();
         for returner in self.catching_up.drain(..) {
             context.cancel_future(returner.replay);

@@ -246,7 +246,7 @@ impl JobStore {
         let events = self.with_connection(|connection, _| {
             connection.write(|connection| append_one(connection, event))
         })?;
-        self.announce(Announce { events, notices: Vec::new() });
+        self.announce(Announce::events(events));
         Ok(())
     }
 }
@@ -268,14 +268,14 @@ impl Handler<RecordReports> for JobStore {
     type Result = Result<Vec<Outcome>, StoreError>;
 
     fn handle(&mut self, message: RecordReports, _: &mut Self::Context) -> Self::Result {
-        let Recorded { outcomes, events, notices, wanted_logs, has_written } = self
+        let Recorded { outcomes, events, notices, ended, wanted_logs, has_written } = self
             .with_connection(|connection, prices| {
                 record(connection, &message.reports, prices, now())
             })?;
         if has_written {
             self.obstacle.is_gone();
         }
-        self.announce(Announce { events, notices });
+        self.announce(Announce { events, notices, ended });
         if !wanted_logs.is_empty() {
             self.log_keeper.do_send(WantLogs(wanted_logs));
         }
@@ -293,7 +293,7 @@ impl Handler<DeleteJob> for JobStore {
                 append_one(connection, &Event::JobDeleted { job_id: &job.job_id })
             })
         })?;
-        self.announce(Announce { events, notices: Vec::new() });
+        self.announce(Announce::events(events));
         Ok(())
     }
 }
@@ -322,7 +322,7 @@ impl Handler<MarkLogAbsent> for JobStore {
                 log.finish(connection)
             })
         })?;
-        self.announce(Announce { events, notices: Vec::new() });
+        self.announce(Announce::events(events));
         Ok(())
     }
 }

@@ -67,7 +67,9 @@ pub struct Recorded {
     pub events: Vec<LoggedEvent>,
     /// The progress to announce.
     pub notices: Vec<Notice>,
-    /// The jobs that have ended, and without their logs.
+    /// The jobs that have ended.
+    pub ended: Vec<JobId>,
+    /// Those of them whose logs did not come along.
     pub wanted_logs: Vec<WantedLog>,
     /// Whether anything was written at all. What was known already is not written again, and says
     /// nothing about whether the database could be.
@@ -92,17 +94,26 @@ pub fn record(
             prices,
             now,
             notices: Vec::new(),
+            ended: Vec::new(),
             wanted_logs: Vec::new(),
             kept_log_bytes: 0,
             has_written: false,
         };
         let outcomes =
             reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
-        let Recorder { log, connection, notices, wanted_logs, kept_log_bytes, has_written, .. } =
-            recorder;
+        let Recorder {
+            log,
+            connection,
+            notices,
+            ended,
+            wanted_logs,
+            kept_log_bytes,
+            has_written,
+            ..
+        } = recorder;
         logs::add_to_sum(connection, kept_log_bytes)?;
         let events = log.finish(connection)?;
-        Ok(Recorded { outcomes, events, notices, wanted_logs, has_written })
+        Ok(Recorded { outcomes, events, notices, ended, wanted_logs, has_written })
     })
 }
 
@@ -112,6 +123,7 @@ struct Recorder<'a> {
     prices: &'a Prices,
     now: Timestamp,
     notices: Vec<Notice>,
+    ended: Vec<JobId>,
     wanted_logs: Vec<WantedLog>,
     /// By how much the kept logs have grown.
     kept_log_bytes: i64,
@@ -172,7 +184,7 @@ impl Recorder<'_> {
         };
         self.log.append(self.connection, &event)?;
         self.raise(job.alarms(), &job, said.source)?;
-        self.want_log(&job, said);
+        self.note_end(&job, said);
         Ok(Effect::Created(differences(&unheard_of, &job)))
     }
 
@@ -202,7 +214,7 @@ impl Recorder<'_> {
             let previous = change.previous;
             let event = Event::JobStatusChanged { job_id, status, previous, source, job: view };
             self.log.append(self.connection, &event)?;
-            self.want_log(job, said);
+            self.note_end(job, said);
         } else if change.is_visible && change.alarms.is_empty() {
             let event = Event::JobUpdated { job_id, status, source, job: view };
             self.log.append(self.connection, &event)?;
@@ -248,11 +260,12 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    /// Notes that a job has ended now, where its log did not come along.
-    fn want_log(&mut self, job: &Job, said: &Observation) {
+    /// Notes that a job has ended now, where it has, and that its log is wanted if it did not come along.
+    fn note_end(&mut self, job: &Job, said: &Observation) {
+        let Some(ended_at) = job.ended_at() else { return };
+        self.ended.push(job.job_id.clone());
         let has_log = said.logs.is_some() && says_end(said);
-        let ended_at = job.ended_at().filter(|_| !has_log);
-        if let (Some(ended_at), Some(provider_job_id)) = (ended_at, &job.provider_job_id) {
+        if let Some(provider_job_id) = job.provider_job_id.as_ref().filter(|_| !has_log) {
             self.wanted_logs.push(WantedLog {
                 job_id: job.job_id.clone(),
                 provider: job.provider.clone(),

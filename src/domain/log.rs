@@ -200,23 +200,6 @@ impl LogFold {
     }
 }
 
-/// A whole log as the lines that a terminal shows: of a bar only its last frame, no colours, invalid
-/// UTF-8 replaced. A last line without a newline counts.
-pub fn display_lines(log: &[u8]) -> Vec<String> {
-    let mut fold = LogFold::default();
-    let mut lines = Vec::new();
-    fold.push(log, |line| {
-        if line.ending == Ending::Newline {
-            lines.push(line.text().into_owned());
-        }
-    });
-    let tail = fold.partial();
-    if !tail.bytes.is_empty() {
-        lines.push(tail.text().into_owned());
-    }
-    lines
-}
-
 /// How many bytes at the start are neither control characters nor DEL.
 fn plain_length(bytes: &[u8]) -> usize {
     const STRIDE: usize = 16;
@@ -350,14 +333,6 @@ mod tests {
             assert!(line.text().starts_with("777") && line.text().ends_with("7 the end"));
             assert!(line.text().contains(" … "));
         });
-    }
-
-    #[test]
-    fn a_log_shows_as_on_a_terminal() {
-        let log = b"start\r\n\r 50%\r100%\nbar\r   \rtext\nlast";
-        assert_eq!(display_lines(log), ["start", "100%", "text", "last"]);
-        assert_eq!(display_lines(b"one\n\n"), ["one", ""]);
-        assert!(display_lines(b"").is_empty());
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, Responder};
 use actix_web_lab::sse;
+use tokio::sync::mpsc;
 
 use super::Gateway;
 use super::client_address::client_address;
@@ -22,19 +23,29 @@ pub(super) async fn subscribe(
     request: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<impl Responder, ApiError> {
-    // What is no text is an id all the same: one that was never ours.
-    let header = request.headers().get(LAST_EVENT_ID);
-    let header = header.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let parameters = Query::of(&request);
-    let last_event_id = header.or_else(|| parameters.text("last_event_id").map(str::to_owned));
+    let last_event_id =
+        last_event_id(&request).or_else(|| parameters.text("last_event_id").map(str::to_owned));
     let address = client_address(&request, &gateway.config.server.trusted_proxies);
     let subscribe = Subscribe { address, last_event_id };
     let events = gateway.asker.ask(&gateway.broadcaster, subscribe).await?;
     let heartbeat = Duration::from_secs(gateway.config.events.heartbeat_seconds);
-    Ok(sse::Sse::from_infallible_receiver(events)
+    Ok(as_stream(events, heartbeat))
+}
+
+/// The header by which a client says what it saw last. What is no text is an id all the same: one that
+/// was never ours.
+pub(super) fn last_event_id(request: &HttpRequest) -> Option<String> {
+    let header = request.headers().get(LAST_EVENT_ID);
+    header.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned())
+}
+
+/// The answer that hands on what comes from `events`.
+pub(super) fn as_stream(events: mpsc::Receiver<sse::Event>, heartbeat: Duration) -> impl Responder {
+    sse::Sse::from_infallible_receiver(events)
         .with_keep_alive(heartbeat)
         .with_retry_duration(RETRY)
         // A proxy that gathers a stream before it passes it on would make it no stream.
         .customize()
-        .insert_header(("x-accel-buffering", "no")))
+        .insert_header(("x-accel-buffering", "no"))
 }

@@ -7,6 +7,7 @@ pub mod error;
 mod events;
 mod guard;
 mod health;
+mod job_log_stream;
 mod job_logs;
 mod job_series;
 mod jobs;
@@ -161,7 +162,11 @@ pub fn routes(service: &mut ServiceConfig) {
             web::get().to(progress::inline_progress),
         ))
         .service(at("/api/cloud/jobs/{id}/logs", "GET", web::get().to(job_logs::get)))
-        .service(at("/api/cloud/jobs/{id}/logs/stream", "GET", web::get().to(job_logs::stream)))
+        .service(at(
+            "/api/cloud/jobs/{id}/logs/stream",
+            "GET",
+            web::get().to(job_log_stream::stream),
+        ))
         .service(at("/api/cloud/jobs/{id}/series", "GET", web::get().to(job_series::get)))
         .service(at("/api/cloud/providers", "GET", web::get().to(providers::list)))
         .service(

@@ -11,6 +11,7 @@ mod ingestor;
 mod jobs;
 mod last_log;
 mod liveness;
+mod logs;
 mod polling;
 mod progress;
 mod providers;

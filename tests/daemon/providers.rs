@@ -356,7 +356,7 @@ async fn health_names_every_component_and_the_worst_one_decides() {
     let daemon = daemon_without_provider(&database).await;
     let health = daemon.get("/health").await.ok();
     assert_eq!(health["status"], "degraded");
-    assert_eq!(health["components"][2]["message"], "no API token is configured");
+    assert_eq!(health["components"][3]["message"], "no API token is configured");
     daemon.stop().await;
 }
 

@@ -4,11 +4,8 @@ use super::line::{read_clean, read_tail};
 use super::run::Run;
 use super::series::Curves;
 use super::{Progress, Series};
+use crate::domain::growing_log::{Appended, GrowingLog};
 use crate::domain::log::LogFold;
-
-/// How many bytes at the start and at the end of what was read are kept, to recognise a log that
-/// merely grew. Both are needed: a rewritten log may agree in either.
-const FINGERPRINT_BYTES: usize = 4 * 1024;
 
 /// What [`ProgressReader::read`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +40,7 @@ pub struct ProgressReader {
     curves: Curves,
     /// The start of the newest line that is not blank, for display.
     newest: Vec<u8>,
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    bytes: u64,
+    known: GrowingLog,
 }
 
 impl ProgressReader {
@@ -56,7 +51,7 @@ impl ProgressReader {
             run.apply(read_clean(&line.bytes), curves);
             keep_start(newest, &line.bytes);
         });
-        self.remember(appended);
+        self.known.append(appended);
     }
 
     /// Says that the log was as it is now at this time of the reader's clock, in seconds. Where a run does
@@ -67,16 +62,18 @@ impl ProgressReader {
 
     /// Takes the whole log as the provider answers it now, and reads only what is new in it.
     pub fn read(&mut self, whole_log: &[u8]) -> LogChange {
-        if whole_log.is_empty() || self.is_same_but_for_blanks(whole_log) {
-            return LogChange::Same;
+        match self.known.compare(whole_log) {
+            Appended::Nothing => LogChange::Same,
+            Appended::Bytes(appended) => {
+                self.push(appended);
+                LogChange::Grew { bytes: appended.len() as u64 }
+            }
+            Appended::Rewritten => {
+                *self = Self::default();
+                self.push(whole_log);
+                LogChange::Rewritten
+            }
         }
-        if let Some(appended) = self.appended_in(whole_log) {
-            self.push(appended);
-            return LogChange::Grew { bytes: appended.len() as u64 };
-        }
-        *self = Self::default();
-        self.push(whole_log);
-        LogChange::Rewritten
     }
 
     /// The progress after all that was read. A number at the very end of an unfinished line is not
@@ -96,42 +93,7 @@ impl ProgressReader {
 
     /// How many bytes of log were read.
     pub fn log_bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn remember(&mut self, appended: &[u8]) {
-        let missing = FINGERPRINT_BYTES.saturating_sub(self.head.len()).min(appended.len());
-        self.head.extend_from_slice(&appended[..missing]);
-        let newest = &appended[appended.len().saturating_sub(FINGERPRINT_BYTES)..];
-        let surplus = (self.tail.len() + newest.len()).saturating_sub(FINGERPRINT_BYTES);
-        self.tail.drain(..surplus);
-        self.tail.extend_from_slice(newest);
-        self.bytes += appended.len() as u64;
-    }
-
-    /// What `whole_log` has beyond the bytes that were read, if it begins with them.
-    fn appended_in<'a>(&self, whole_log: &'a [u8]) -> Option<&'a [u8]> {
-        let known = usize::try_from(self.bytes).ok()?;
-        let (before, appended) = whole_log.split_at_checked(known)?;
-        (before.starts_with(&self.head) && before.ends_with(&self.tail)).then_some(appended)
-    }
-
-    /// Archived logs lose their last newline; that is no other log.
-    fn is_same_but_for_blanks(&self, whole_log: &[u8]) -> bool {
-        let Some(lost) =
-            usize::try_from(self.bytes).ok().and_then(|known| known.checked_sub(whole_log.len()))
-        else {
-            return false;
-        };
-        let Some((kept, blanks)) =
-            self.tail.len().checked_sub(lost).and_then(|at| self.tail.split_at_checked(at))
-        else {
-            return false;
-        };
-        let head = &self.head[..self.head.len().min(whole_log.len())];
-        blanks.iter().all(u8::is_ascii_whitespace)
-            && whole_log.starts_with(head)
-            && whole_log.ends_with(kept)
+        self.known.bytes()
     }
 }
 
