@@ -117,7 +117,7 @@ impl<'a> Findings<&'a [u8]> {
             let stage = Some(Stage::Validation);
             return Self { stage, epoch, total_epochs, ..Self::default() };
         }
-        let count = numbers::step(line, loss.is_some());
+        let count = numbers::step(line, loss.is_some(), epoch);
         let announced_total = numbers::announced_total(line);
         let has_progress = count.is_some()
             || epoch.or(total_epochs).is_some()

@@ -233,6 +233,16 @@ fn without_drawing(description: &[u8]) -> &[u8] {
     description[..drawn].trim_ascii()
 }
 
+/// Where a bar ends that something was printed after on the same line; `None` where nothing was.
+pub(super) fn end_of_bar(line: &[u8]) -> Option<usize> {
+    let line = line.trim_ascii_end();
+    if line.last() == Some(&b']') || !looks_like_bar(line) {
+        return None;
+    }
+    let end = TQDM.find_iter(line).last()?.end();
+    line[end..].iter().any(u8::is_ascii_alphabetic).then_some(end)
+}
+
 /// Whether an unfinished line is a bar that is still being drawn.
 pub(super) fn looks_like_bar(line: &[u8]) -> bool {
     line.windows(2).any(|pair| pair == b"%|")
@@ -263,8 +273,8 @@ pub(super) fn may_become_step_bar(line: &[u8]) -> bool {
     b"steps".starts_with(&word)
 }
 
-/// The step count of a line in prose, if it has one.
-pub(super) fn step(line: &[u8], has_loss: bool) -> Option<Count<'_>> {
+/// The step count of a line in prose, if it has one; `epoch` is the count of epochs in the same line.
+pub(super) fn step<'a>(line: &'a [u8], has_loss: bool, epoch: Option<&[u8]>) -> Option<Count<'a>> {
     let in_words = STEP.captures_iter(line).find_map(|found| {
         let pairs = [
             ("done", "total", false),
@@ -292,10 +302,13 @@ pub(super) fn step(line: &[u8], has_loss: bool) -> Option<Count<'_>> {
         })
     });
     let alone = || {
-        let found = LONE_FRACTION.captures(line).filter(|_| has_loss)?;
-        let (done, total) = (found.name("done")?, found.name("total"));
-        let total = total.map(|total| total.as_bytes());
-        Some(Count { done: done.as_bytes(), total, is_of_batches: false, is_bare: true })
+        let found = LONE_FRACTION.captures_iter(line).filter(|_| has_loss).find_map(|found| {
+            let (done, total) = (found.name("done")?.as_bytes(), found.name("total")?.as_bytes());
+            let is_of_epochs = epoch.is_some_and(|epoch| epoch.as_ptr() == done.as_ptr());
+            (!is_of_epochs).then_some((done, total))
+        });
+        let (done, total) = found?;
+        Some(Count { done, total: Some(total), is_of_batches: false, is_bare: true })
     };
     in_words.or_else(alone)
 }

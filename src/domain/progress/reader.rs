@@ -1,6 +1,7 @@
 //! Reads a growing log at the cost of what was appended.
 
 use super::line::{read_clean, read_tail};
+use super::numbers::end_of_bar;
 use super::run::Run;
 use super::series::Curves;
 use super::{Progress, Series};
@@ -48,8 +49,14 @@ impl ProgressReader {
     pub fn push(&mut self, appended: &[u8]) {
         let Self { fold, run, curves, newest, .. } = self;
         fold.push(appended, |line| {
-            run.apply(read_clean(&line.bytes), curves);
-            keep_start(newest, &line.bytes);
+            let line = &*line.bytes;
+            // A logger does not know that it writes behind a bar.
+            let (bar, text) = line.split_at(end_of_bar(line).unwrap_or(0));
+            if !bar.is_empty() {
+                run.apply(read_clean(bar), curves);
+            }
+            run.apply(read_clean(text), curves);
+            keep_start(newest, text);
         });
         self.known.append(appended);
     }

@@ -86,7 +86,14 @@ impl Run {
     fn apply_training(&mut self, reading: LineReading, curves: &mut Curves) {
         let reading = self.over_all_epochs(reading);
         if let Some(step) = reading.step {
-            if !self.believes(&reading) || !self.move_to(step, &reading, curves) {
+            if !self.believes(&reading) {
+                // Within training, a nameless bar of its own evaluates or draws samples.
+                if reading.counter.trust == Trust::Bare && self.known.step.is_some() {
+                    self.known.stage = Some(Stage::Validation);
+                }
+                return;
+            }
+            if !self.move_to(step, &reading, curves) {
                 return;
             }
         } else if let Some(total) = reading.total_steps {

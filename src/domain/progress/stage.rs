@@ -131,7 +131,7 @@ const RULES: &[(Verdict, &str)] = &[
         Verdict::Is(Stage::Preprocessing),
         r"\b(resum(e|es|ed|ing)|restor(e|ed|ing)|continuing (training )?from)\b",
     ),
-    (Verdict::Is(Stage::Preprocessing), r"\b(re)?load(ed|ing)\b|^\W*(info\W+)?(re)?load\b"),
+    (Verdict::Is(Stage::Preprocessing), r"\b(re)?load(ed|ing)\b|^(\W|0|info|debug)*(re)?load\b"),
     // The encoders leave the memory once what they had to encode is cached.
     (
         Verdict::Is(Stage::Preprocessing),

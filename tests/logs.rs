@@ -1,0 +1,143 @@
+//! Whole logs, as the trainers' own formatters write them, against the tables of what was true of the
+//! run after which byte (`tests/logs/README.md`).
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jobsyncd::domain::progress::{Progress, ProgressReader};
+
+/// A row of a table. A cell that is empty in the log's run is `-` in the table.
+struct Row {
+    after_bytes: usize,
+    stage: Option<String>,
+    /// Percent, step, total steps, epoch, total epochs, loss.
+    numbers: [Option<f64>; 6],
+}
+
+const NUMBERS: [&str; 6] = ["percent", "step", "total_steps", "epoch", "total_epochs", "loss"];
+
+impl Row {
+    fn read(line: &str) -> Self {
+        let mut cells = line.split('\t');
+        let mut cell = || cells.next().expect("as many cells as the head has").to_owned();
+        let after_bytes = cell().parse().expect("a length");
+        let stage = Some(cell()).filter(|stage| stage != "-");
+        let numbers = [(); 6].map(|()| {
+            let text = cell();
+            (text != "-").then(|| text.parse().expect("a number"))
+        });
+        Self { after_bytes, stage, numbers }
+    }
+
+    /// What is otherwise in `found`.
+    fn differences(&self, found: &Progress) -> Vec<String> {
+        let count = |count: Option<u64>| count.map(|count| count as f64);
+        let numbers = [
+            found.progress,
+            count(found.step),
+            count(found.total_steps),
+            found.epoch,
+            count(found.total_epochs),
+            found.loss,
+        ];
+        let mut differences = Vec::new();
+        let stage = found.stage.map(|stage| stage.to_string());
+        if stage != self.stage {
+            differences.push(format!("stage is {:?} and was read as {stage:?}", self.stage));
+        }
+        for ((name, wanted), found) in NUMBERS.iter().zip(self.numbers).zip(numbers) {
+            let is_same = match (wanted, found) {
+                (Some(wanted), Some(found)) => {
+                    (wanted - found).abs() <= 1e-6 * wanted.abs().max(1.0)
+                }
+                (wanted, found) => wanted == found,
+            };
+            if !is_same {
+                differences.push(format!("{name} is {wanted:?} and was read as {found:?}"));
+            }
+        }
+        differences
+    }
+}
+
+fn logs() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs");
+    let files = fs::read_dir(folder).expect("the folder of the logs");
+    let mut logs: Vec<_> = files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    logs.sort();
+    assert!(logs.len() >= 13, "{logs:?}");
+    logs
+}
+
+fn table_of(log: &Path) -> Vec<Row> {
+    let table = fs::read_to_string(log.with_extension("tsv")).expect("the table of the log");
+    let rows: Vec<_> = table.lines().skip(1).map(Row::read).collect();
+    assert!(rows.len() > 5, "{log:?} has a table");
+    rows
+}
+
+#[test]
+fn whole_logs_of_real_formatters_are_read_as_their_runs_went() {
+    let mut report = String::new();
+    for path in logs() {
+        let log = fs::read(&path).expect("a log");
+        let mut reader = ProgressReader::default();
+        let mut read = 0;
+        let (mut rows, mut wrong) = (0, 0);
+        for row in table_of(&path) {
+            reader.push(&log[read..row.after_bytes]);
+            let piece = String::from_utf8_lossy(&log[read..row.after_bytes]);
+            read = row.after_bytes;
+            rows += 1;
+            let differences = row.differences(&reader.progress());
+            if !differences.is_empty() {
+                wrong += 1;
+                _ = writeln!(report, "  byte {read}: {}\n    {piece:?}", differences.join("; "));
+            }
+        }
+        assert_eq!(read, log.len(), "the table of {path:?} goes to the end of the log");
+        if wrong > 0 {
+            _ = writeln!(report, "{}: {wrong} of {rows} rows", path.display());
+        }
+    }
+    assert!(report.is_empty(), "\n{report}");
+}
+
+#[test]
+fn a_log_read_in_any_pieces_ends_the_same() {
+    for path in logs() {
+        let log = fs::read(&path).expect("a log");
+        let mut whole = ProgressReader::default();
+        whole.push(&log);
+        for length in [1, 7, 100, 4_099] {
+            let mut reader = ProgressReader::default();
+            for end in (0..log.len()).step_by(length).chain([log.len()]) {
+                reader.read(&log[..end]);
+            }
+            assert_eq!(reader.progress(), whole.progress(), "{path:?} in pieces of {length}");
+            assert_eq!(reader.series(), whole.series(), "{path:?} in pieces of {length}");
+        }
+    }
+}
+
+#[test]
+fn progress_goes_back_in_no_log_but_that_of_a_run_that_began_again() {
+    for path in logs() {
+        let log = fs::read(&path).expect("a log");
+        let mut reader = ProgressReader::default();
+        let (mut before, mut falls) = (None, 0);
+        for piece in log.chunks(64) {
+            reader.push(piece);
+            let now = reader.progress().progress;
+            assert!(now.is_some() || before.is_none(), "{path:?}: once known, it stays so");
+            falls += u32::from(now < before);
+            before = now;
+        }
+        let began_again = path.ends_with("killed-and-begun-again.log");
+        assert_eq!(falls, u32::from(began_again), "{path:?}");
+    }
+}
