@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jobsyncd::domain::progress::{Progress, ProgressReader};
+use jobsyncd::domain::progress::{Progress, ProgressReader, parse_line};
+use serde::Deserialize;
 
 /// A row of a table. A cell that is empty in the log's run is `-` in the table.
 struct Row {
@@ -47,17 +48,19 @@ impl Row {
             differences.push(format!("stage is {:?} and was read as {stage:?}", self.stage));
         }
         for ((name, wanted), found) in NUMBERS.iter().zip(self.numbers).zip(numbers) {
-            let is_same = match (wanted, found) {
-                (Some(wanted), Some(found)) => {
-                    (wanted - found).abs() <= 1e-6 * wanted.abs().max(1.0)
-                }
-                (wanted, found) => wanted == found,
-            };
-            if !is_same {
+            if !is_same(wanted, found) {
                 differences.push(format!("{name} is {wanted:?} and was read as {found:?}"));
             }
         }
         differences
+    }
+}
+
+fn is_same(wanted: Option<f64>, found: Option<f64>) -> bool {
+    match (wanted, found) {
+        (Some(wanted), Some(found)) if wanted.is_nan() => found.is_nan(),
+        (Some(wanted), Some(found)) => (wanted - found).abs() <= 1e-6 * wanted.abs().max(1.0),
+        (wanted, found) => wanted == found,
     }
 }
 
@@ -140,4 +143,41 @@ fn progress_goes_back_in_no_log_but_that_of_a_run_that_began_again() {
         let began_again = path.ends_with("killed-and-begun-again.log");
         assert_eq!(falls, u32::from(began_again), "{path:?}");
     }
+}
+
+/// A line and what a person says of it.
+#[derive(Deserialize)]
+struct Labelled {
+    line: String,
+    stage: String,
+    step: String,
+    epoch: String,
+    loss: String,
+}
+
+#[test]
+fn lines_that_were_labelled_before_they_were_read_are_read_as_labelled() {
+    let lines = include_str!("data/held_out_lines.jsonl").lines();
+    let part = |label: &str, at: usize| label.split('/').nth(at).and_then(|part| part.parse().ok());
+    let mut wrong = Vec::new();
+    for labelled in lines {
+        let wanted: Labelled = serde_json::from_str(labelled).expect("a labelled line");
+        let found = parse_line(&wanted.line);
+        let stage =
+            found.stage.map_or_else(|| "none".to_owned(), |stage| stage.to_string().to_lowercase());
+        let stage = if stage == "saving checkpoint" { "checkpoint".to_owned() } else { stage };
+        let count = |count: Option<u64>| count.map(|count| count as f64);
+        let numbers = [
+            (part(&wanted.step, 0), count(found.step)),
+            (part(&wanted.step, 1), count(found.total_steps)),
+            (part(&wanted.epoch, 0), found.epoch),
+            (part(&wanted.epoch, 1), count(found.total_epochs)),
+            (part(&wanted.loss, 0), found.loss),
+        ];
+        if stage != wanted.stage || numbers.iter().any(|(wanted, found)| !is_same(*wanted, *found))
+        {
+            wrong.push((wanted.line, stage, numbers));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

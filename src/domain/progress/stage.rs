@@ -120,7 +120,7 @@ const RULES: &[(Verdict, &str)] = &[
     ),
     (
         Verdict::Nothing,
-        r"\b(gradient|grad|gradients) accum\w*|\b(steps|batches|iterations|images) per\b|\b(save|saving|log|logging|eval|evaluate|sample|validate|print)\w* (\w+ ){0,3}every\b|\bevery (0 |n )(steps?|epochs?)|\b(inference|denoising|diffusion|sampling|sample) steps\b",
+        r"\b(reducer|gradient|allreduce) buckets?\b|\b(gradient|grad|gradients) accum\w*|\b(steps|batches|iterations|images) per\b|\b(save|saving|log|logging|eval|evaluate|sample|validate|print)\w* (\w+ ){0,3}every\b|\bevery (0 |n )(steps?|epochs?)|\b(inference|denoising|diffusion|sampling|sample) steps\b",
     ),
     (
         Verdict::Nothing,
@@ -140,7 +140,7 @@ const RULES: &[(Verdict, &str)] = &[
     // What is saved decides: caches, pictures, settings, or the weights.
     (
         Verdict::Is(Stage::Preprocessing),
-        r"\b(sav|writ)(e|es|ed|ing) [^.]*\b(caches?|latents?|embed\w*|buckets?|metadata|captions?)\b",
+        r"\b(sav|writ)(e|es|ed|ing) [^.]*\b(caches?|latents?|(text|prompt|image|caption|encoder|vae)s?[ -]embed\w*|embeds|buckets?|metadata|captions?)\b",
     ),
     (
         Verdict::Is(Stage::Validation),
@@ -156,7 +156,7 @@ const RULES: &[(Verdict, &str)] = &[
     ),
     (
         Verdict::Is(Stage::SavingCheckpoint),
-        r"\b(models?|weights?|states?|loras?|adapters?|configuration|tokenizer|scheduler|optimi[sz]er|pipeline|ema)\b[^.]*\bsaved\b",
+        r"\b(models?|weights?|states?|loras?|adapters?|configuration|tokenizer|tokens|scheduler|optimi[sz]er|pipeline|ema)\b[^.]*\bsaved\b",
     ),
     (Verdict::Is(Stage::SavingCheckpoint), r"\bsav(ing|ed) (at|after|to|final)\b|^\W*saving\b"),
     (Verdict::Is(Stage::SavingCheckpoint), r"\bcheckpoint(s|ed|ing)?\b"),
