@@ -9,7 +9,8 @@ use super::schema::job_series;
 use crate::domain::job::JobId;
 use crate::domain::progress::PackedSeries;
 
-/// Keeps the curves of a job in place of those that it had.
+/// Keeps the curves of a job in place of those that it had. `had_log` says whether a log of it was read
+/// before, and with that most often a curve.
 ///
 /// # Errors
 /// Where the database fails.
@@ -17,19 +18,33 @@ pub fn keep(
     connection: &mut Connection,
     id: &JobId,
     series: &PackedSeries,
+    had_log: bool,
 ) -> Result<(), StoreError> {
-    let packed = job_series::packed.eq(series.as_stored());
-    // Nearly always they are there. Two statements, since diesel prepares an upsert anew each time.
-    let updated = on_each_backend!(&mut *connection, |c| {
-        diesel::update(job_series::table.find(&id.0)).set(packed).execute(c)
+    // One statement nearly always. Two kinds of them, since diesel prepares an upsert anew each time.
+    if had_log && update(connection, id, series)? {
+        return Ok(());
+    }
+    let row = (job_series::job_id.eq(&id.0), job_series::packed.eq(series.as_stored()));
+    let inserted = on_each_backend!(&mut *connection, |c| {
+        diesel::insert_into(job_series::table).values(row).on_conflict_do_nothing().execute(c)
     })?;
-    if updated == 0 {
-        let row = (job_series::job_id.eq(&id.0), packed);
-        on_each_backend!(connection, |c| {
-            diesel::insert_into(job_series::table).values(row).execute(c)
-        })?;
+    if inserted == 0 {
+        update(connection, id, series)?;
     }
     Ok(())
+}
+
+/// Answers whether there were curves to be replaced.
+fn update(
+    connection: &mut Connection,
+    id: &JobId,
+    series: &PackedSeries,
+) -> Result<bool, StoreError> {
+    let packed = job_series::packed.eq(series.as_stored());
+    let updated = on_each_backend!(connection, |c| {
+        diesel::update(job_series::table.find(&id.0)).set(packed).execute(c)
+    })?;
+    Ok(updated > 0)
 }
 
 /// The curves of a job; None where it has none.

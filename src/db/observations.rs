@@ -175,7 +175,7 @@ impl Recorder<'_> {
         jobs::insert(self.connection, &job)?;
         self.has_written = true;
         self.keep_log(&job, said)?;
-        self.keep_series(&job, said)?;
+        self.keep_series(&job, said, false)?;
         let event = Event::JobDiscovered {
             job_id: &job.job_id,
             status: job.status,
@@ -199,7 +199,7 @@ impl Recorder<'_> {
         jobs::update(self.connection, known, &change.job)?;
         self.has_written = true;
         if change.has_new_log {
-            self.keep_series(&change.job, said)?;
+            self.keep_series(&change.job, said, known.progress.is_some())?;
         }
         self.announce(&change, said)?;
         let differences = differences(known, &change.job);
@@ -243,9 +243,14 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    fn keep_series(&mut self, job: &Job, said: &Observation) -> Result<(), StoreError> {
+    fn keep_series(
+        &mut self,
+        job: &Job,
+        said: &Observation,
+        had_log: bool,
+    ) -> Result<(), StoreError> {
         match said.progress.as_ref().and_then(|reading| reading.series.as_ref()) {
-            Some(series) => job_series::keep(self.connection, &job.job_id, series),
+            Some(series) => job_series::keep(self.connection, &job.job_id, series, had_log),
             None => Ok(()),
         }
     }
