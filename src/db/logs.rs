@@ -288,6 +288,8 @@ pub fn prune(
     let oldest: Vec<(String, i64, i32)> = on_each_backend!(&mut *connection, |c| {
         job_logs::table
             .filter(job_logs::pruned_at.is_null())
+            // One that is missing or lost takes no room, and says what became of it.
+            .filter(job_logs::missing_at.is_null())
             .order(job_logs::ended_at.asc())
             .limit(limit)
             .select((job_logs::job_id, job_logs::ended_at, length(job_logs::packed)))
