@@ -17,15 +17,13 @@ use super::job_reader::{ListWantedLogs, Read};
 use super::job_store::{MarkLogAbsent, RecordReports};
 use super::provider_client::FetchJob;
 use crate::db::error::StoreError;
-use crate::db::logs::{Absence, WantedLog};
+use crate::db::logs::{Absence, PROVIDER_KEEPS, WantedLog};
 use crate::db::observations::Report;
 use crate::domain::job::JobId;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::{ProviderError, Snapshot};
 
-/// How long a provider keeps a log after the end (`provider.md`, "Retention").
-const KEPT_BY_PROVIDER: chrono::Duration = chrono::Duration::hours(1);
 /// How long after the end it is told that a log is still missing.
 const TOLD_AFTER: chrono::Duration = chrono::Duration::minutes(30);
 /// The pause after the first attempt in vain; each one after that doubles it.
@@ -73,6 +71,7 @@ pub struct LogKeeper {
 #[derive(Debug, Clone)]
 struct Wanted {
     log: WantedLog,
+    since: Timestamp,
     pause: Duration,
     due: Instant,
 }
@@ -94,10 +93,9 @@ impl LogKeeper {
     }
 
     fn want(&mut self, logs: Vec<WantedLog>, context: &mut Context<Self>) {
-        let since = now() - KEPT_BY_PROVIDER;
-        for log in logs.into_iter().filter(|log| log.ended_at >= since) {
-            let wanted = Wanted { log, pause: PAUSE_MIN, due: Instant::now() };
-            self.wanted.entry(wanted.log.job_id.clone()).or_insert(wanted);
+        for log in logs {
+            let job_id = log.job_id.clone();
+            self.wanted.entry(job_id).or_insert_with(|| Wanted::new(log, now()));
         }
         self.fetch(context);
     }
@@ -154,7 +152,9 @@ impl LogKeeper {
                     continue;
                 }
                 Fetched::Removed => Some(Absence::Lost),
-                Fetched::Failed { .. } => absence_of(&log, now()),
+                Fetched::Failed { .. } => {
+                    self.wanted.get(&log.job_id).and_then(|wanted| wanted.absence(now()))
+                }
             };
             if let Some(wanted) = self.wanted.get_mut(&log.job_id) {
                 wanted.put_off(&fetched);
@@ -185,6 +185,22 @@ impl LogKeeper {
 }
 
 impl Wanted {
+    fn new(log: WantedLog, since: Timestamp) -> Self {
+        Self { log, since, pause: PAUSE_MIN, due: Instant::now() }
+    }
+
+    /// What it means that the log could not be fetched at this time. It is given up when the provider has
+    /// none any more, but not before it was tried for as long.
+    fn absence(&self, now: Timestamp) -> Option<Absence> {
+        if now - self.log.ended_at.max(self.since) >= PROVIDER_KEEPS {
+            Some(Absence::Lost)
+        } else if now - self.log.ended_at >= TOLD_AFTER {
+            Some(Absence::Missing)
+        } else {
+            None
+        }
+    }
+
     fn put_off(&mut self, fetched: &Fetched) {
         if let Fetched::Failed { at_least } = fetched {
             self.due = Instant::now() + self.pause.max(*at_least);
@@ -192,15 +208,6 @@ impl Wanted {
             self.due = Instant::now() + self.pause;
         }
         self.pause = (self.pause * 2).min(PAUSE_MAX);
-    }
-}
-
-/// What it means that a log could not be fetched at this time.
-fn absence_of(log: &WantedLog, now: Timestamp) -> Option<Absence> {
-    match now - log.ended_at {
-        since if since >= KEPT_BY_PROVIDER => Some(Absence::Lost),
-        since if since >= TOLD_AFTER => Some(Absence::Missing),
-        _ => None,
     }
 }
 
@@ -258,7 +265,7 @@ impl Actor for LogKeeper {
     fn started(&mut self, context: &mut Self::Context) {
         let reader = self.options.reader.clone();
         let left = async move {
-            reader.send(Read(ListWantedLogs { since: now() - KEPT_BY_PROVIDER })).await
+            reader.send(Read(ListWantedLogs { since: now() - PROVIDER_KEEPS })).await
         };
         context.spawn(left.into_actor(self).map(|left, this, context| match left {
             Ok(Ok(left)) => this.want(left, context),
@@ -297,9 +304,7 @@ impl Handler<StopKeeping> for LogKeeper {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_log_is_missing_after_half_an_hour_and_lost_after_one() {
-        let ended_at = now();
+    fn wanted(ended_at: Timestamp, since: Timestamp) -> Wanted {
         let log = WantedLog {
             job_id: JobId::from("job"),
             provider: "replicate".to_owned(),
@@ -307,21 +312,34 @@ mod tests {
             ended_at,
             is_told: false,
         };
-        let after = |minutes| absence_of(&log, ended_at + chrono::Duration::minutes(minutes));
+        Wanted::new(log, since)
+    }
+
+    fn minutes(minutes: i64) -> chrono::Duration {
+        chrono::Duration::minutes(minutes)
+    }
+
+    #[test]
+    fn a_log_is_missing_after_half_an_hour_and_lost_after_one() {
+        let end = now();
+        let wanted = wanted(end, end);
+        let after = |passed| wanted.absence(end + minutes(passed));
         assert_eq!((after(29), after(30)), (None, Some(Absence::Missing)));
         assert_eq!((after(59), after(60)), (Some(Absence::Missing), Some(Absence::Lost)));
     }
 
     #[test]
+    fn a_log_that_is_wanted_late_is_tried_for_an_hour_all_the_same() {
+        let end = now();
+        let wanted = wanted(end, end + minutes(300));
+        let after = |passed| wanted.absence(end + minutes(passed));
+        assert_eq!((after(300), after(359)), (Some(Absence::Missing), Some(Absence::Missing)));
+        assert_eq!(after(360), Some(Absence::Lost));
+    }
+
+    #[test]
     fn attempts_come_more_and_more_rarely_and_not_before_the_provider_allows() {
-        let log = WantedLog {
-            job_id: JobId::from("job"),
-            provider: "replicate".to_owned(),
-            provider_job_id: "job".to_owned(),
-            ended_at: now(),
-            is_told: false,
-        };
-        let mut wanted = Wanted { log, pause: PAUSE_MIN, due: Instant::now() };
+        let mut wanted = wanted(now(), now());
         let mut pauses = Vec::new();
         for at_least in [0, 0, 90, 0, 0, 0, 0, 0] {
             let before = Instant::now();

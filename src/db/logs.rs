@@ -1,5 +1,6 @@
 //! The logs of finished jobs.
 
+use chrono::Duration;
 use diesel::prelude::*;
 
 use super::connection::Connection;
@@ -35,6 +36,9 @@ pub enum KeptLog {
         at: Timestamp,
     },
 }
+
+/// How long a provider keeps a log after the end (`provider.md`, "Retention").
+pub const PROVIDER_KEEPS: Duration = Duration::hours(1);
 
 /// A job that has ended, whose log is still to be fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,30 +162,34 @@ pub fn mark_absent(
     Ok(inserted == 1)
 }
 
-/// The jobs that ended after `since` and whose logs are still to be fetched.
+/// The jobs whose logs are still to be fetched: those that ended after `since`, and those of which it was
+/// told that the log is missing.
 ///
 /// # Errors
 /// Where the database fails.
 pub fn wanted(connection: &mut Connection, since: Timestamp) -> Result<Vec<WantedLog>, StoreError> {
     let since = to_micros(since);
-    let words: Vec<_> = JobStatus::ALL
-        .into_iter()
-        .filter(|status| status.is_terminal())
-        .map(JobStatus::as_str)
-        .collect();
-    let is_settled = job_logs::missing_at.is_null().or(job_logs::lost_at.is_not_null());
-    let settled = job_logs::table.filter(job_logs::job_id.eq(jobs::job_id)).filter(is_settled);
+    let words = JobStatus::TERMINAL.map(JobStatus::as_str);
+    let missing: Vec<String> = on_each_backend!(&mut *connection, |c| {
+        job_logs::table
+            .filter(job_logs::missing_at.is_not_null())
+            .filter(job_logs::lost_at.is_null())
+            .select(job_logs::job_id)
+            .load(c)
+    })?;
     let ended_since = jobs::completed_at
         .ge(since)
         .or(jobs::completed_at.is_null().and(jobs::status_since.ge(since)));
+    let has_row = diesel::dsl::exists(job_logs::table.filter(job_logs::job_id.eq(jobs::job_id)));
+    let is_new = ended_since.assume_not_null().and(diesel::dsl::not(has_row));
+    let is_wanted = is_new.or(jobs::job_id.eq_any(&missing));
     type Row = (String, String, String, Option<i64>, Option<i64>);
-    let rows: Vec<Row> = on_each_backend!(&mut *connection, |c| {
+    let rows: Vec<Row> = on_each_backend!(connection, |c| {
         jobs::table
-            .filter(jobs::status.eq_any(&words))
+            .filter(jobs::status.eq_any(words))
             .filter(jobs::job_type.eq(JobType::Cloud.as_str()))
             .filter(jobs::provider_job_id.is_not_null())
-            .filter(ended_since.assume_not_null())
-            .filter(diesel::dsl::not(diesel::dsl::exists(settled)))
+            .filter(is_wanted)
             .select((
                 jobs::job_id,
                 jobs::provider,
@@ -191,17 +199,10 @@ pub fn wanted(connection: &mut Connection, since: Timestamp) -> Result<Vec<Wante
             ))
             .load(c)
     })?;
-    let told: Vec<String> = on_each_backend!(connection, |c| {
-        job_logs::table
-            .filter(job_logs::missing_at.is_not_null())
-            .filter(job_logs::ended_at.ge(since))
-            .select(job_logs::job_id)
-            .load(c)
-    })?;
     let wanted =
         rows.into_iter().filter_map(|(id, provider, provider_job_id, completed, since)| {
             let ended_at = from_micros(completed.or(since)?);
-            let is_told = told.contains(&id);
+            let is_told = missing.contains(&id);
             Some(WantedLog { job_id: JobId(id), provider, provider_job_id, ended_at, is_told })
         });
     Ok(wanted.collect())

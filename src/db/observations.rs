@@ -184,7 +184,7 @@ impl Recorder<'_> {
         };
         self.log.append(self.connection, &event)?;
         self.raise(job.alarms(), &job, said.source)?;
-        self.note_end(&job, said);
+        self.note_end(&job, said, false);
         Ok(Effect::Created(differences(&unheard_of, &job)))
     }
 
@@ -214,7 +214,7 @@ impl Recorder<'_> {
             let previous = change.previous;
             let event = Event::JobStatusChanged { job_id, status, previous, source, job: view };
             self.log.append(self.connection, &event)?;
-            self.note_end(job, said);
+            self.note_end(job, said, true);
         } else if change.is_visible && change.alarms.is_empty() {
             let event = Event::JobUpdated { job_id, status, source, job: view };
             self.log.append(self.connection, &event)?;
@@ -265,12 +265,16 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    /// Notes that a job has ended now, where it has, and that its log is wanted if it did not come along.
-    fn note_end(&mut self, job: &Job, said: &Observation) {
+    /// Notes that a job has ended, where it has, and that its log is wanted if it did not come along. Of a
+    /// job that we learn of only after its end it is not where no provider has logs so old; of one that we
+    /// followed, somebody must hear of it.
+    fn note_end(&mut self, job: &Job, said: &Observation, was_followed: bool) {
         let Some(ended_at) = job.ended_at() else { return };
         self.ended.push(job.job_id.clone());
         let has_log = said.logs.is_some() && says_end(said);
-        if let Some(provider_job_id) = job.provider_job_id.as_ref().filter(|_| !has_log) {
+        let is_recent = self.now - ended_at < logs::PROVIDER_KEEPS;
+        let is_wanted = !has_log && (was_followed || is_recent);
+        if let Some(provider_job_id) = job.provider_job_id.as_ref().filter(|_| is_wanted) {
             self.wanted_logs.push(WantedLog {
                 job_id: job.job_id.clone(),
                 provider: job.provider.clone(),

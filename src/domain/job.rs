@@ -86,6 +86,9 @@ impl JobStatus {
     /// The states in which a job may still change (page, "Active States").
     pub const ACTIVE: [Self; 4] = [Self::Pending, Self::Uploading, Self::Queued, Self::Running];
 
+    /// The states in which a job stays.
+    pub const TERMINAL: [Self; 3] = [Self::Completed, Self::Failed, Self::Cancelled];
+
     /// The word on the wire and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -306,6 +309,7 @@ mod tests {
     fn exactly_the_states_before_the_end_are_active() {
         for status in JobStatus::ALL {
             assert_eq!(status.is_active(), JobStatus::ACTIVE.contains(&status));
+            assert_eq!(status.is_terminal(), JobStatus::TERMINAL.contains(&status));
             assert_eq!(status.is_terminal(), status.rank() == 4);
         }
     }

@@ -235,6 +235,33 @@ async fn a_log_that_the_provider_has_deleted_is_lost_and_says_so(
 }
 
 #[actix_web::test]
+async fn a_job_that_was_followed_is_asked_for_however_long_ago_it_ended() {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let first = daemon(&simulator, &database).await;
+    let jobs: Vec<_> =
+        (0..2).map(|_| simulator.create_job(JobSpec::manual()).expect("a job")).collect();
+    first.sync().await;
+    first.stop().await;
+    for job in &jobs {
+        simulator.append_logs(job, LOG).expect("it prints");
+        end(&simulator, job, Duration::hours(3));
+    }
+    let daemon = daemon(&simulator, &database).await;
+    let mut events = daemon.events().await;
+
+    daemon.sync().await;
+
+    // The provider has deleted the logs after an hour, and that is told.
+    for _ in &jobs {
+        assert_eq!(events.next_of("job_log_missing").await["is_lost"], true);
+    }
+    daemon.logs_settled().await;
+    daemon.get(&format!("/api/cloud/jobs/{}/logs", jobs[0])).await.error(410, "log_lost");
+    daemon.stop().await;
+}
+
+#[actix_web::test]
 async fn a_job_that_ended_longer_ago_than_logs_are_kept_is_not_asked_for() {
     let simulator = simulator().await;
     let database = TestDatabase::new(Backend::Sqlite);
