@@ -7,25 +7,21 @@
 //! not keep up is cut off, and comes back by its id.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_web_lab::sse;
-use bytestring::ByteString;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
+use super::event_replay::{Replay, as_sse, greeting};
 use super::job_reader::{GetLogBounds, ListEvents, Read};
 use super::webhook_ingestor::BATCH_MAX;
 use crate::config;
-use crate::db::events::LogBounds;
 use crate::domain::event::{LoggedEvent, Notice, Seq};
 use crate::domain::job::JobId;
 use crate::domain::pacing::Pacer;
-use crate::domain::timestamp::now;
 
 /// How many events wait for one subscriber before it is cut off. One commit is handed out in one
 /// turn, before any subscriber can take from its buffer: this must be more than the events and the
@@ -34,8 +30,6 @@ const BUFFERED_EVENTS: usize = 2_048;
 const _: () = assert!(BUFFERED_EVENTS >= 3 * BATCH_MAX);
 /// How many of the newest events are kept in memory for those who were away for a moment.
 const REMEMBERED_EVENTS: usize = 1_024;
-/// How many events are read from the log at a time for those who were away for longer.
-const REPLAYED_AT_ONCE: i64 = 200;
 /// How often the progress of one job is told at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -136,16 +130,16 @@ pub struct CountSubscribers;
 /// live. Answers the subscriber where the log has gone on too far meanwhile.
 #[derive(Message)]
 #[rtype(result = "Result<(), Subscriber>")]
-struct Join {
-    subscriber: Subscriber,
-    position: Seq,
+pub(super) struct Join {
+    pub(super) subscriber: Subscriber,
+    pub(super) position: Seq,
 }
 
 /// One open stream.
 #[derive(Debug)]
-struct Subscriber {
+pub(super) struct Subscriber {
     address: IpAddr,
-    sender: mpsc::Sender<sse::Event>,
+    pub(super) sender: mpsc::Sender<sse::Event>,
 }
 
 /// A subscriber that listens live.
@@ -319,76 +313,6 @@ impl Broadcaster {
         let replay = context.spawn(replay.into_actor(self));
         self.catching_up.push(Returner { address, sender, replay });
     }
-}
-
-/// The log on its way to a subscriber that missed some of it.
-struct Replay {
-    reader: Recipient<Read<ListEvents>>,
-    bounds: Recipient<Read<GetLogBounds>>,
-    broadcaster: Addr<Broadcaster>,
-    subscriber: Subscriber,
-}
-
-impl Replay {
-    /// Greets the subscriber, and hands it what came after `position` page by page, waiting where its
-    /// buffer is full. None where it has joined or gone, or the log cannot be read.
-    async fn from(mut self, position: Seq) -> Option<Infallible> {
-        let LogBounds { oldest, newest } = self.bounds().await?;
-        let mut position = if position > newest || position < oldest - 1 {
-            self.start_anew(newest).await?
-        } else {
-            self.hand(greeting("connected", newest, position)).await?;
-            position
-        };
-        loop {
-            let join = Join { subscriber: self.subscriber, position };
-            self.subscriber = self.broadcaster.send(join).await.ok()?.err()?;
-            let page = Read(ListEvents { after: position, limit: REPLAYED_AT_ONCE });
-            let events = self.reader.send(page).await.ok()?.ok()?;
-            if events.first().is_none_or(|event| event.seq != position + 1) {
-                // What it would be handed next was pruned while it was handed the rest.
-                let newest = self.bounds().await?.newest;
-                position = self.start_anew(newest).await?;
-                continue;
-            }
-            for event in events {
-                if event.seq != position + 1 {
-                    break;
-                }
-                position = event.seq;
-                self.hand(as_sse(&event)).await?;
-            }
-            // What was announced last may not be in this page, and the next turn tries to join.
-        }
-    }
-
-    async fn bounds(&self) -> Option<LogBounds> {
-        self.bounds.send(Read(GetLogBounds)).await.ok()?.ok()
-    }
-
-    /// Tells the subscriber to fetch the list again, and answers the position from which it goes on.
-    async fn start_anew(&self, newest: Seq) -> Option<Seq> {
-        self.hand(greeting("reset", newest, newest)).await?;
-        Some(newest)
-    }
-
-    async fn hand(&self, event: sse::Event) -> Option<()> {
-        self.subscriber.sender.send(event).await.ok()
-    }
-}
-
-/// An event of the log as it goes over the wire: unnamed, so that an `EventSource` gets it as
-/// `message`, with its position as id.
-fn as_sse(event: &LoggedEvent) -> sse::Event {
-    let json = ByteString::from(event.json.as_ref());
-    sse::Data::new(json).id(event.seq.to_string()).into()
-}
-
-/// The first event of a stream. Its id is the position from which the stream goes on, so that a
-/// client that loses the connection before anything happens misses nothing either.
-fn greeting(kind: &str, newest: Seq, position: Seq) -> sse::Event {
-    let data = json!({"type": kind, "seq": newest, "server_time": now()});
-    sse::Data::new(data.to_string()).id(position.to_string()).into()
 }
 
 impl Actor for Broadcaster {

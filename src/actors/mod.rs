@@ -4,6 +4,7 @@
 //! can stand in for any of them.
 
 pub mod broadcaster;
+mod event_replay;
 pub mod job_reader;
 pub mod job_store;
 pub mod log_keeper;
