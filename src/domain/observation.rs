@@ -446,6 +446,53 @@ mod tests {
         merge(&told(before), said).expect("it says something new")
     }
 
+    /// A log of so many bytes that we asked for, or that was sent to us.
+    fn seen(log_bytes: u64, at: i64, asked_at: Option<i64>) -> Observation {
+        let mut seen =
+            Observation { observed_at: from_micros(at), ..with_log(log_bytes, log_bytes) };
+        seen.progress.as_mut().expect("a log").asked_at = asked_at.map(from_micros);
+        seen
+    }
+
+    /// The step and the generation after these have come in one after the other.
+    fn read(observations: &[Observation]) -> (Option<u64>, Option<u32>) {
+        let unheard_of = Job::unheard_of("replicate", "p1", from_micros(1_000));
+        let job = observations.iter().fold(unheard_of, |job, said| {
+            let placed = said.placed(&job);
+            merge(&job, &placed).map_or_else(|| job.clone(), |change| change.job)
+        });
+        let step = job.progress.and_then(|progress| progress.step);
+        (step, job.provenance.log.map(|log| log.generation))
+    }
+
+    #[test]
+    fn a_log_that_is_shorter_when_we_ask_again_was_rewritten() {
+        let long = seen(90, 100, Some(99));
+        assert_eq!(read(&[long.clone(), seen(20, 201, Some(200))]), (Some(20), Some(1)));
+        let grown = seen(30, 301, Some(300));
+        assert_eq!(read(&[long, seen(20, 201, Some(200)), grown]), (Some(30), Some(1)));
+    }
+
+    #[test]
+    fn a_shorter_log_that_was_sent_or_asked_for_before_only_came_late() {
+        let long = seen(90, 100, Some(99));
+        assert_eq!(read(&[long.clone(), seen(20, 201, None)]), (Some(90), Some(0)));
+        assert_eq!(read(&[long.clone(), seen(20, 201, Some(98))]), (Some(90), Some(0)));
+        assert_eq!(read(&[long, seen(20, 201, Some(100))]), (Some(90), Some(0)));
+    }
+
+    #[test]
+    fn a_log_that_does_not_go_on_is_another_one_however_long() {
+        for log_bytes in [20, 90, 200] {
+            let mut other = seen(log_bytes, 201, None);
+            other.progress.as_mut().expect("a log").is_rewritten = true;
+            let late = seen(91, 300, None);
+            let step = Some(log_bytes.max(91));
+            assert_eq!(read(&[seen(90, 100, Some(99)), other.clone(), late]), (step, Some(1)));
+            assert_eq!(read(&[other]), (Some(log_bytes), Some(0)), "the first is no other");
+        }
+    }
+
     #[test]
     fn a_first_state_is_a_transition_and_the_same_again_is_none() {
         assert!(change(&[], &running(100)).is_transition());
