@@ -107,3 +107,66 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::timestamp::from_micros;
+
+    /// The log as it was asked for at this second.
+    fn asked(log: &str, second: i64) -> LogSeen<'_> {
+        let at = from_micros(second * 1_000_000);
+        LogSeen { log: log.as_bytes(), at, asked_at: Some(at), ended: false }
+    }
+
+    fn sent(log: &str, second: i64) -> LogSeen<'_> {
+        LogSeen { asked_at: None, ..asked(log, second) }
+    }
+
+    #[test]
+    fn a_run_that_tells_no_time_is_timed_by_when_it_was_looked_at() {
+        let readers = LogReaders::default();
+        readers.read("job", asked("Step 100/1000 - loss: 0.5\n", 0));
+        let log = "Step 100/1000 - loss: 0.5\nStep 120/1000 - loss: 0.4\n";
+        let progress = readers.read("job", asked(log, 60)).progress;
+        assert_eq!(progress.eta_seconds, Some(880.0 * 3.0));
+        assert!(progress.eta_low_seconds < progress.eta_seconds, "{progress:?}");
+    }
+
+    #[test]
+    fn a_log_that_comes_late_does_not_disturb_the_reader() {
+        let readers = LogReaders::default();
+        readers.read("job", asked("step 1/9\nstep 2/9\nstep 3/9\n", 0));
+        let late = readers.read("job", sent("step 1/9\n", 1));
+        assert_eq!((late.progress.step, late.is_rewritten), (Some(1), false));
+        let next = readers.read("job", asked("step 1/9\nstep 2/9\nstep 3/9\nstep 4/9\n", 2));
+        assert_eq!((next.progress.step, next.is_rewritten), (Some(4), false));
+    }
+
+    #[test]
+    fn a_log_that_is_another_one_is_told_as_such() {
+        let readers = LogReaders::default();
+        assert!(!readers.read("job", asked("step 8/9\n", 0)).is_rewritten);
+        assert!(readers.read("job", asked("step 1/9\nstep 2/9\n", 1)).is_rewritten);
+        assert!(readers.read("job", asked("step 1/9\n", 2)).is_rewritten);
+    }
+
+    #[test]
+    fn the_last_number_of_a_log_that_is_over_is_whole() {
+        let readers = LogReaders::default();
+        let log = "step 8/9 - loss: 0.25";
+        assert_eq!(readers.read("job", asked(log, 0)).progress.loss, None);
+        let over = LogSeen { ended: true, ..asked(log, 1) };
+        assert_eq!(readers.read("job", over).progress.loss, Some(0.25));
+    }
+
+    #[test]
+    fn no_more_readers_are_kept_than_said_and_the_oldest_makes_room() {
+        let readers = LogReaders::default();
+        for job in 0..=READERS_MAX {
+            readers.read(&job.to_string(), asked("step 1/9\n", 0));
+        }
+        let kept = readers.lock().readers.len();
+        assert_eq!((kept, readers.lock().readers.contains_key("0")), (READERS_MAX, false));
+    }
+}

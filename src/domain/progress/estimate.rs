@@ -102,7 +102,8 @@ impl TimeLeft {
 fn spans(marks: &[Mark]) -> Vec<Span> {
     let (first, last) = (marks[0], marks[marks.len() - 1]);
     let warm = first.step + WARM_UP_STEPS.min((last.step - first.step) / 4);
-    let start = marks.iter().position(|mark| mark.step >= warm).unwrap_or(0);
+    // Of marks that are far apart, the first may be needed all the same.
+    let start = marks[..marks.len() - 1].iter().position(|mark| mark.step >= warm).unwrap_or(0);
     let mut from = marks[start];
     let mut spans = Vec::with_capacity(marks.len());
     for pair in marks[start..].windows(2) {
