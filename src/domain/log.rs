@@ -216,6 +216,9 @@ fn plain_length(bytes: &[u8]) -> usize {
 /// Some log shippers (rsyslog, SageMaker) write control characters as `#` and three octal digits.
 /// Only a carriage return or the start of an ANSI sequence counts: `#012` may be a colour or an issue.
 fn has_rendered_controls(line: &[u8]) -> bool {
+    if !line.contains(&b'#') {
+        return false;
+    }
     let mut rest = line;
     while let Some(at) = rest.iter().position(|&byte| byte == b'#') {
         rest = &rest[at..];

@@ -87,7 +87,8 @@ pub(super) fn read_clean(line: &[u8]) -> LineReading {
 
 /// Reads the tail of a log, whose last number may be cut: it is not read.
 pub(super) fn read_tail(tail: &[u8], ending: Ending) -> LineReading {
-    if ending == (Ending::Open { is_whole: true }) {
+    // After a closed bar, too, no number goes on.
+    if ending == (Ending::Open { is_whole: true }) || tail.ends_with(b"]") {
         return read_clean(tail);
     }
     let sure = numbers::without_last_number(tail);
