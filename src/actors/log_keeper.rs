@@ -82,6 +82,8 @@ enum Fetched {
     Kept,
     /// The provider has deleted it.
     Removed,
+    /// Nothing can be fetched at all, which `/health` tells.
+    NoToken,
     /// Perhaps the next time, but not before this pause.
     Failed { at_least: Duration },
 }
@@ -147,7 +149,7 @@ impl LogKeeper {
         let mut absent = Vec::new();
         for (log, fetched) in fetched {
             let absence = match &fetched {
-                Fetched::Kept => {
+                Fetched::Kept | Fetched::NoToken => {
                     self.wanted.remove(&log.job_id);
                     continue;
                 }
@@ -222,6 +224,7 @@ async fn fetch_one(
     let Snapshot { observation, log_is_removed, .. } =
         match client.send(FetchJob { provider_job_id }).await {
             Ok(Ok(snapshot)) => snapshot,
+            Ok(Err(ProviderError::NoToken { .. })) => return Fetched::NoToken,
             Ok(Err(error)) => {
                 log::debug!("the log of job {} cannot be fetched now: {error}", log.job_id);
                 return Fetched::Failed { at_least: pause_after(&error) };
@@ -244,7 +247,6 @@ fn pause_after(error: &ProviderError) -> Duration {
         ProviderError::Throttled { retry_after_seconds, .. }
         | ProviderError::BudgetSpent { retry_after_seconds }
         | ProviderError::OutOfOrder { retry_after_seconds, .. } => *retry_after_seconds,
-        ProviderError::NoToken { .. } => PAUSE_MAX.as_secs(),
         _ => 0,
     })
 }

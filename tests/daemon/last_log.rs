@@ -235,6 +235,31 @@ async fn a_log_that_the_provider_has_deleted_is_lost_and_says_so(
 }
 
 #[actix_web::test]
+async fn where_no_token_is_configured_no_log_is_missed() {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = TestDaemon::builder()
+        .with("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_SECRET", simulator.webhook_secret())
+        .start(&database)
+        .await;
+    let mut events = daemon.events().await;
+    let spec = JobSpec::manual().webhook(&daemon.webhook_url());
+    let job = simulator.create_job(spec).expect("a job");
+    simulator.deliveries_settled().await;
+    end(&simulator, &job, Duration::minutes(40));
+    simulator.deliveries_settled().await;
+    daemon.logs_settled().await;
+
+    daemon.delete(&format!("/api/cloud/jobs/{job}")).await.ok();
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "job_deleted") {
+        kinds.push(events.next().await.json()["type"].as_str().expect("a type").to_owned());
+    }
+    assert!(!kinds.contains(&"job_log_missing".to_owned()), "{kinds:?}");
+    daemon.stop().await;
+}
+
+#[actix_web::test]
 async fn a_job_that_was_followed_is_asked_for_however_long_ago_it_ended() {
     let simulator = simulator().await;
     let database = TestDatabase::new(Backend::Sqlite);
