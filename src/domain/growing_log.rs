@@ -102,6 +102,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_long_log_must_agree_at_its_start_and_at_its_end() {
+        let long: Vec<u8> = (0..20_000_u32).map(|at| b'a' + (at % 23) as u8).collect();
+        let known = seen(&long);
+        let with = |changed: usize| {
+            let mut other = [&long[..], b"more"].concat();
+            other[changed] = b'!';
+            other
+        };
+        assert_eq!(known.compare(&[&long[..], b"more"].concat()), Appended::Bytes(b"more"));
+        assert_eq!(known.compare(&with(0)), Appended::Rewritten);
+        assert_eq!(known.compare(&with(19_999)), Appended::Rewritten);
+    }
+
     proptest! {
         #[test]
         fn what_was_appended_is_what_is_beyond(

@@ -293,6 +293,26 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_that_is_no_number_is_an_alarm_once_and_of_the_first_step_that_was_told() {
+        let bad = |at, step, bad: Option<u64>| {
+            let mut said = at_step(at, at.unsigned_abs() + 10, step);
+            said.progress.as_mut().expect("a log").progress.loss_not_finite_step = bad;
+            said
+        };
+        let mut job = told(&[bad(0, 5, None)]);
+        assert_eq!(job.liveness.loss_not_finite_step(), None);
+        let mut raised = Vec::new();
+        for said in [bad(1, 8, Some(7)), bad(2, 9, Some(7)), bad(3, 10, None), bad(4, 12, Some(11))]
+        {
+            let change = merge(&job, &said).expect("each of these says something new");
+            raised.extend(change.alarms);
+            job = change.job;
+        }
+        assert_eq!(raised, [Alarm::LossNotFinite { step: 7 }]);
+        assert_eq!(job.liveness.loss_not_finite_step(), Some(7));
+    }
+
+    #[test]
     fn an_alarm_is_raised_once_for_as_long_as_it_lasts() {
         let history = [
             at_step(0, 10, 5),

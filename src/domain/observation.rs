@@ -474,6 +474,14 @@ mod tests {
     }
 
     #[test]
+    fn the_same_log_again_is_no_other_one() {
+        let again = [seen(90, 100, Some(99)), seen(90, 201, Some(200)), seen(90, 301, Some(300))];
+        assert_eq!(read(&again), (Some(90), Some(0)));
+        assert!(change(&[], &again[0]).has_new_log);
+        assert!(!change(&[again[0].clone()], &again[1]).has_new_log);
+    }
+
+    #[test]
     fn a_shorter_log_that_was_sent_or_asked_for_before_only_came_late() {
         let long = seen(90, 100, Some(99));
         assert_eq!(read(&[long.clone(), seen(20, 201, None)]), (Some(90), Some(0)));
