@@ -22,6 +22,7 @@ pub(super) fn layer(sources: &Sources, known: &KnownKeys) -> Result<Layer, Confi
         }
     };
     adopt(&mut layer, "REPLICATE_API_TOKEN", "providers.replicate.api_token");
+    adopt(&mut layer, "HF_TOKEN", "providers.replicate.hf_token");
     adopt(&mut layer, "SIMPLETUNER_ENTERPRISE_CONFIG", "enterprise_config");
     if let Some(key) = sources.variable(ONE_API_KEY) {
         layer.set("server.api_keys", ONE_API_KEY, vec![key]);

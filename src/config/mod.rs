@@ -144,6 +144,13 @@ pub struct Replicate {
     pub rate_limit_share: f64,
     /// The models whose jobs are tracked. Default all.
     pub models: ModelFilter,
+    /// The token of Hugging Face that a training gets which pushes its result there.
+    pub hf_token: Option<SecretString>,
+    /// The name of an input of the model that takes any text, in which each job gets our identifier.
+    pub submission_input: Option<String>,
+    /// How long the provider's jobs must not show a submission whose outcome is unknown before it is made
+    /// again, in seconds. Default 60, 1 to 3,600.
+    pub submit_settle_seconds: u64,
     /// Prices of hardware, by the provider's name for it, in addition to (or instead of) the
     /// built-in table. Default none.
     pub hardware_info: BTreeMap<String, HardwareInfo>,
@@ -229,6 +236,8 @@ pub struct Queue {
     pub max_concurrent: usize,
     /// Jobs of one user running at a time. Default 2, 1 to 10,000.
     pub user_max_concurrent: usize,
+    /// How often a job is handed over at most while the provider fails. Default 5, 1 to 100.
+    pub max_attempts: u32,
 }
 
 /// Progress read from logs.

@@ -20,6 +20,7 @@ pub(super) fn credentials(sources: &Sources) -> Result<Layer, ConfigError> {
     let single = [
         ("replicate-api-token", "providers.replicate.api_token"),
         ("replicate-webhook-secret", "providers.replicate.webhook_secret"),
+        ("huggingface-token", "providers.replicate.hf_token"),
     ];
     for (name, key) in single {
         let path = directory.join(name);

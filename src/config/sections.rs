@@ -49,6 +49,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
     let queue = Queue {
         max_concurrent: r.whole("queue.max_concurrent", 1..=10_000)?,
         user_max_concurrent: r.whole("queue.user_max_concurrent", 1..=10_000)?,
+        max_attempts: r.whole("queue.max_attempts", 1..=100)?,
     };
     let progress = Progress { ttl_seconds: r.whole("progress.ttl_seconds", 1..=3600)? };
     // The layers have followed it already; here it is only put on record.
@@ -121,6 +122,10 @@ fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
         request_timeout_seconds: r.whole("providers.replicate.request_timeout_seconds", 1..=300)?,
         rate_limit_share: r.share("providers.replicate.rate_limit_share")?,
         models: models(r)?,
+        hf_token: r.secret("providers.replicate.hf_token")?,
+        submission_input: r
+            .optional_text("providers.replicate.submission_input", values::input_name)?,
+        submit_settle_seconds: r.whole("providers.replicate.submit_settle_seconds", 1..=3600)?,
         hardware_info: hardware_info(r)?,
     })
 }

@@ -102,3 +102,16 @@ fn is_bare(url: &Url) -> bool {
         && url.query().is_none()
         && url.fragment().is_none()
 }
+
+/// The name of an input of a model, as a program could write it.
+pub(super) fn input_name(text: &str) -> Result<String, Problem> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(is_name)
+    {
+        Ok(text.to_owned())
+    } else {
+        Err(Problem::must_be("the name of an input: letters, digits and _, a letter first"))
+    }
+}

@@ -250,7 +250,7 @@ fn of_provider(error: &ProviderError) -> Face {
         ProviderError::OutOfOrder { retry_after_seconds, .. } => {
             gateway("provider_out_of_order").retry_after(*retry_after_seconds)
         }
-        ProviderError::Unreachable(_) => gateway("provider_unreachable"),
+        ProviderError::Unreachable(_) | ProviderError::CutOff(_) => gateway("provider_unreachable"),
         ProviderError::Timeout { seconds } => {
             Face::new(StatusCode::GATEWAY_TIMEOUT, "provider_timeout")
                 .with(json!({"timeout_seconds": seconds}))

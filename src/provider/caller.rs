@@ -8,10 +8,12 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, USER_AGENT}
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use awc::Client;
+use awc::error::SendRequestError;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::ProviderError;
 use crate::domain::breaker::{Breaker, BreakerChange};
@@ -128,7 +130,7 @@ impl Caller {
             .with_jitter()
             .build();
         loop {
-            let error = match self.attempt(&method, path, urgency).await {
+            let error = match self.attempt(&method, path, None, urgency).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -141,6 +143,7 @@ impl Caller {
                 // A garbled answer is often one that was cut off on its way.
                 ProviderError::Failing { .. }
                 | ProviderError::Unreachable(_)
+                | ProviderError::CutOff(_)
                 | ProviderError::Garbled(_) => pauses.next(),
                 _ => None,
             };
@@ -148,6 +151,19 @@ impl Caller {
             log::debug!("{method} {path} failed and is tried again in {pause:?}: {error}");
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Posts `body` to `path` below the base URL, once, and reads the answer as `T`: it may have been done
+    /// although the answer says otherwise, or none comes.
+    ///
+    /// # Errors
+    /// See [`ProviderError`].
+    pub async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, ProviderError> {
+        self.attempt(&Method::POST, path, Some(body), Urgency::Urgent).await
     }
 
     /// How the connection is.
@@ -165,6 +181,7 @@ impl Caller {
         &self,
         method: &Method,
         path: &str,
+        body: Option<&Value>,
         urgency: Urgency,
     ) -> Result<T, ProviderError> {
         let token =
@@ -172,7 +189,7 @@ impl Caller {
         self.admit(urgency)?;
         self.calls.set(self.calls.get() + 1);
         let seconds = self.options.timeout.as_secs();
-        let exchange = self.exchange(method, path, token);
+        let exchange = self.exchange(method, path, body, token);
         let outcome = match tokio::time::timeout(self.options.timeout, exchange).await {
             Ok(Ok((status, headers, body))) => self.read(status, &headers, &body),
             Ok(Err(error)) => Err(error),
@@ -201,25 +218,30 @@ impl Caller {
         &self,
         method: &Method,
         path: &str,
+        body: Option<&Value>,
         token: &SecretString,
     ) -> Result<(StatusCode, HeaderMap, Bytes), ProviderError> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            ProviderError::Unreachable(self.redact(&error.to_string()))
-        };
-        let mut answer = self
+        let words = |error: &dyn std::fmt::Display| self.redact(&error.to_string());
+        let request = self
             .client
             .request(method.clone(), format!("{}{path}", self.options.base_url))
-            .insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())))
-            .send()
-            .await
-            .map_err(|error| match error {
-                awc::error::SendRequestError::Timeout => {
-                    ProviderError::Timeout { seconds: self.options.timeout.as_secs() }
-                }
-                error => unreachable(&error),
-            })?;
-        let body =
-            answer.body().limit(ANSWER_BYTES_MAX).await.map_err(|error| unreachable(&error))?;
+            .insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
+        let sent = match body {
+            Some(body) => request.send_json(body).await,
+            None => request.send().await,
+        };
+        let mut answer = sent.map_err(|error| match error {
+            SendRequestError::Timeout => {
+                ProviderError::Timeout { seconds: self.options.timeout.as_secs() }
+            }
+            // Before there is a connection nothing is sent.
+            SendRequestError::Connect(_) | SendRequestError::Url(_) => {
+                ProviderError::Unreachable(words(&error))
+            }
+            error => ProviderError::CutOff(words(&error)),
+        })?;
+        let body = answer.body().limit(ANSWER_BYTES_MAX).await;
+        let body = body.map_err(|error| ProviderError::CutOff(words(&error)))?;
         Ok((answer.status(), answer.headers().clone(), body))
     }
 

@@ -6,7 +6,10 @@ use futures_util::future::LocalBoxFuture;
 use secrecy::SecretString;
 use serde::Serialize;
 
+use crate::domain::job::JobId;
 use crate::domain::observation::Observation;
+use crate::domain::submission::{Candidate, Order, SecretInputs};
+use crate::domain::timestamp::Timestamp;
 
 mod caller;
 pub mod log_readers;
@@ -31,6 +34,17 @@ pub trait Provider {
 
     /// A page of the list of all jobs, newest first, without logs. None is the first page.
     fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page>;
+
+    /// Begins a job. It is asked for once: whether it is asked for again is not decided here.
+    fn submit<'a>(&'a self, job: &'a NewJob) -> LocalBoxFuture<'a, Result<Snapshot, SubmitError>>;
+
+    /// A page of the jobs that were created at `since`, by the provider's clock, or later, newest first:
+    /// as much of them as tells whether one is a submission of ours.
+    fn candidates<'a>(
+        &'a self,
+        since: Option<Timestamp>,
+        cursor: Option<&'a str>,
+    ) -> Answer<'a, CandidatePage>;
 
     /// Ends a job.
     fn cancel<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot>;
@@ -61,6 +75,43 @@ pub struct Snapshot {
 pub struct Page {
     /// The jobs, newest first.
     pub observations: Vec<Observation>,
+    /// What to ask for to get the next page; None on the last one.
+    pub next: Option<String>,
+}
+
+/// A job as a provider is asked to begin it.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Our identifier, which goes along so that the provider's job can be told from others.
+    pub job_id: JobId,
+    /// What to run.
+    pub order: Order,
+    /// The secrets that the order has no words for.
+    pub secrets: SecretInputs,
+}
+
+/// Why a job was not begun, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmitError {
+    /// What went wrong.
+    pub error: ProviderError,
+    /// The provider may have begun the job all the same: the request reached it, and its answer did not
+    /// reach us, or was none to go by.
+    pub may_be_taken: bool,
+}
+
+impl From<ProviderError> for SubmitError {
+    /// An error of a call by which no job could begin.
+    fn from(error: ProviderError) -> Self {
+        Self { error, may_be_taken: false }
+    }
+}
+
+/// Jobs among which a submission is looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CandidatePage {
+    /// The jobs, newest first.
+    pub candidates: Vec<Candidate>,
     /// What to ask for to get the next page; None on the last one.
     pub next: Option<String>,
 }
@@ -136,6 +187,9 @@ pub enum ProviderError {
     /// There is no connection to the provider.
     #[error("the provider cannot be reached: {0}")]
     Unreachable(String),
+    /// The connection broke after the question was sent.
+    #[error("the connection to the provider broke: {0}")]
+    CutOff(String),
     /// The provider did not answer in time.
     #[error("the provider did not answer within {seconds} s")]
     Timeout {
@@ -148,12 +202,29 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
+    /// Whether what was asked for may have been done all the same.
+    fn leaves_open(&self) -> bool {
+        match self {
+            Self::Failing { .. } | Self::CutOff(_) | Self::Timeout { .. } | Self::Garbled(_) => {
+                true
+            }
+            Self::NoToken { .. }
+            | Self::NotFound(_)
+            | Self::Refused { .. }
+            | Self::Throttled { .. }
+            | Self::BudgetSpent { .. }
+            | Self::OutOfOrder { .. }
+            | Self::Unreachable(_) => false,
+        }
+    }
+
     /// Whether the provider itself is at fault, rather than what it was asked.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Failing { .. }
             | Self::OutOfOrder { .. }
             | Self::Unreachable(_)
+            | Self::CutOff(_)
             | Self::Timeout { .. }
             | Self::Garbled(_) => true,
             Self::NoToken { .. }

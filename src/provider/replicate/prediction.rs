@@ -1,159 +1,32 @@
-//! Replicate: its wire types, its routes, and what its words mean (`provider.md`).
+//! A prediction as Replicate writes it, and what its words mean.
 
-use std::sync::Arc;
-
-use actix_web::http::Method;
-use secrecy::SecretString;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::caller::{Caller, CallerHealth, CallerOptions, HealthListener, Urgency};
-use super::log_readers::{LogReaders, LogSeen};
-use super::{Account, Answer, Page, Provider, ProviderError, Snapshot};
-use crate::config;
+use super::{NAME, TITLE};
 use crate::domain::job::JobStatus;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::packed_log::PackedLog;
 use crate::domain::timestamp::{self, Timestamp};
-
-/// The name of the provider in routes and jobs.
-pub const NAME: &str = "replicate";
-/// The name of the provider for people.
-pub const TITLE: &str = "Replicate";
-
-/// The account at Replicate that the configuration names.
-pub struct Replicate {
-    caller: Caller,
-    readers: Arc<LogReaders>,
-}
-
-impl Replicate {
-    /// Opens no connection yet. Create it in the arbiter that will use it.
-    pub fn new(
-        config: &config::Replicate,
-        readers: Arc<LogReaders>,
-        health_listener: HealthListener,
-    ) -> Self {
-        let caller = Caller::new(CallerOptions {
-            base_url: config.base_url.as_str().to_owned(),
-            token: config.api_token.clone(),
-            missing_token: ProviderError::NoToken {
-                provider: TITLE,
-                variable: "REPLICATE_API_TOKEN",
-            },
-            timeout: std::time::Duration::from_secs(config.request_timeout_seconds),
-            rate_limit_share: config.rate_limit_share,
-            health_listener,
-        });
-        Self { caller, readers }
-    }
-
-    async fn prediction(
-        &self,
-        method: Method,
-        path: String,
-        urgency: Urgency,
-    ) -> Result<Snapshot, ProviderError> {
-        let asked_at = Some(timestamp::now());
-        let prediction: Prediction = self.caller.call(method, &path, urgency).await?;
-        let heard = Heard { source: Source::Poll, at: timestamp::now(), asked_at };
-        Ok(prediction.into_snapshot(heard, &self.readers))
-    }
-}
-
-impl Provider for Replicate {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn account(&self) -> Answer<'_, Account> {
-        Box::pin(async {
-            let account: WireAccount =
-                self.caller.call(Method::GET, "/account", Urgency::Urgent).await?;
-            Ok(Account {
-                username: account.username,
-                kind: account.kind,
-                name: account.name,
-                github_url: account.github_url,
-            })
-        })
-    }
-
-    fn job<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot> {
-        let path = format!("/predictions/{}", escaped(provider_job_id));
-        Box::pin(self.prediction(Method::GET, path, Urgency::Routine))
-    }
-
-    fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page> {
-        Box::pin(async move {
-            let path = match cursor {
-                Some(cursor) => format!("/predictions?cursor={}", escaped(cursor)),
-                None => "/predictions".to_owned(),
-            };
-            let page: PredictionPage =
-                self.caller.call(Method::GET, &path, Urgency::Routine).await?;
-            Ok(page.into_page(cursor, timestamp::now(), &self.readers))
-        })
-    }
-
-    fn cancel<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot> {
-        let path = format!("/predictions/{}/cancel", escaped(provider_job_id));
-        Box::pin(async move {
-            let mut snapshot = self.prediction(Method::POST, path, Urgency::Urgent).await?;
-            // It is answered before the run has stopped, which may still print.
-            snapshot.observation.logs = None;
-            Ok(snapshot)
-        })
-    }
-
-    fn webhook_secret(&self) -> Answer<'_, SecretString> {
-        Box::pin(async {
-            let secret: WireSecret =
-                self.caller.call(Method::GET, "/webhooks/default/secret", Urgency::Urgent).await?;
-            Ok(secret.key)
-        })
-    }
-
-    fn health(&self) -> CallerHealth {
-        self.caller.health()
-    }
-}
+use crate::provider::log_readers::{LogReaders, LogSeen};
+use crate::provider::{Page, Snapshot};
 
 /// The part of a `next` URL that says which page it is. The rest of it is not followed: it could
 /// lead the token to another host, and behind a proxy it leads nowhere.
-fn cursor_of(next: &str) -> Option<String> {
+pub(super) fn cursor_of(next: &str) -> Option<String> {
     let (_, query) = next.split_once('?')?;
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key == "cursor")
         .map(|(_, cursor)| cursor.into_owned())
 }
 
-/// A text as a part of a URL.
-fn escaped(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-#[derive(Deserialize)]
-struct WireAccount {
-    username: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    name: Option<String>,
-    github_url: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireSecret {
-    key: SecretString,
-}
-
 /// A page of the list as the API writes it.
 #[derive(Debug, Deserialize)]
 pub struct PredictionPage {
-    next: Option<String>,
+    pub(super) next: Option<String>,
     /// Read one by one, so that one strange entry does not hide the others.
-    results: Vec<Value>,
+    pub(super) results: Vec<Value>,
 }
 
 impl PredictionPage {
@@ -230,17 +103,17 @@ const ID_BYTES_MAX: usize = 200;
 
 /// Whether a text can be the identifier of a job. What cannot would not fit into an index, or into
 /// a line of a log.
-pub(super) fn is_plausible_id(id: &str) -> bool {
+pub(in crate::provider) fn is_plausible_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control)
 }
 
-fn plausible_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn plausible_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;
     if is_plausible_id(&id) { Ok(id) } else { Err(D::Error::custom("this is no id of a job")) }
 }
 
 /// Takes what fits the type, and nothing where it does not.
-fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
+pub(super) fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     let value = Value::deserialize(deserializer)?;
@@ -331,7 +204,7 @@ fn said(error: &Value) -> Option<String> {
 }
 
 /// Where the result is: the output itself, the first of several, or a training's weights.
-pub(super) fn output_url(output: &Value) -> Option<String> {
+pub(in crate::provider) fn output_url(output: &Value) -> Option<String> {
     match output {
         Value::String(url) if !url.is_empty() => Some(url.clone()),
         Value::Array(several) => several.iter().find_map(output_url),

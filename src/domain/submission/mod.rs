@@ -1,0 +1,14 @@
+//! What is handed to a provider so that a job begins, and how we know whether it did.
+
+mod input;
+mod order;
+mod search;
+mod secrets;
+
+pub use self::input::{TrainerConfig, UnusableConfig};
+pub use self::order::{Order, Payload, Target, profile_model, tagged};
+pub use self::search::{Candidate, Verdict, judge};
+pub use self::secrets::{SecretInputs, take_secrets};
+
+/// The parameter of a webhook's URL by which a provider tells us of which submission it speaks.
+pub const SUBMISSION_PARAMETER: &str = "submission";
