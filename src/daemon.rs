@@ -5,6 +5,7 @@
 //!  timer ────► Poller ──► ProviderClient ──► observation ──► JobStore ──► Broadcaster
 //!  POST sync ► Syncer ──► ProviderClient ─┘  (merge, commit)
 //!  GET ──────► JobReader;  inline progress ──► LogWatcher ──► ProviderClient
+//!  POST submit ► Dispatcher ──► ProviderClient, JobStore;  POST cancel ► Canceller ──► the same
 //!  end ──────► LogKeeper ──► ProviderClient, JobStore;  timer ──► Pruner ──► JobStore
 //! ```
 
@@ -21,6 +22,8 @@ use socket2::{Domain, Socket, Type};
 use url::Url;
 
 use crate::actors::broadcaster::{Announce, Broadcaster, CloseStreams};
+use crate::actors::canceller::{Canceller, CancellerOptions, StopCancelling};
+use crate::actors::dispatcher::{Destination, Dispatcher, DispatcherOptions, StopDispatching};
 use crate::actors::job_reader::{GetSetting, JobReader, Read};
 use crate::actors::job_store::{
     CloseStore, JobStore, JobStoreOptions, StoreObstacle, StoreVersion,
@@ -146,8 +149,9 @@ impl BackgroundTasks {
                 Broadcaster::new(limits, events, bounds, database.newest_event)
             })
         };
-        // Its address comes before it: the store tells it of ends, and it has logs stored.
+        // Their addresses come before them: the store tells them of ends, and they have things stored.
         let log_keeper = Context::new();
+        let dispatcher = Context::new();
         let store = JobStore::start(JobStoreOptions {
             url: config.database.url.clone(),
             connection: database.writer,
@@ -156,6 +160,7 @@ impl BackgroundTasks {
             obstacle: obstacle.clone(),
             announcements: broadcaster.clone().recipient(),
             log_keeper: log_keeper.address().recipient(),
+            dispatcher: dispatcher.address().recipient(),
         });
         let readers = Arc::new(LogReaders::new(config.logs.job_bytes_max));
         let client = start_client(&mut arbiters, &config, &readers, &store, &broadcaster);
@@ -184,6 +189,26 @@ impl BackgroundTasks {
             absences: store.clone().recipient(),
             reader: reader.clone().recipient(),
         }));
+        let dispatcher = dispatcher.run(Dispatcher::new(DispatcherOptions {
+            is_enabled: config.queue_processing.enabled,
+            interval: Duration::from_secs(config.queue_processing.interval_seconds),
+            limits: config.queue.limits(),
+            destinations: destinations(&config, &clients),
+            enqueue: store.clone().recipient(),
+            claim: store.clone().recipient(),
+            refuse: store.clone().recipient(),
+            record: store.clone().recipient(),
+            unresolved: reader.clone().recipient(),
+            known: reader.clone().recipient(),
+        }));
+        let canceller = Canceller::new(CancellerOptions {
+            providers: recipients(&clients),
+            request: store.clone().recipient(),
+            withdraw: store.clone().recipient(),
+            record: store.clone().recipient(),
+            wanted: reader.clone().recipient(),
+        })
+        .start();
         let poller = Poller::new(PollerOptions {
             configured: config.polling.explicit,
             interval_seconds: config.polling.interval_seconds,
@@ -210,6 +235,8 @@ impl BackgroundTasks {
             syncer,
             log_watcher,
             log_keeper,
+            dispatcher,
+            canceller,
             pruner,
             broadcaster,
             providers,
@@ -244,6 +271,8 @@ impl BackgroundTasks {
         let _ = self.doors.poller.send(StopPolling).await;
         let _ = self.doors.pruner.send(StopPruning).await;
         let _ = self.doors.log_keeper.send(StopKeeping).await;
+        let _ = self.doors.canceller.send(StopCancelling).await;
+        let _ = self.doors.dispatcher.send(StopDispatching).await;
         let _ = self.doors.broadcaster.send(CloseStreams).await;
     }
 
@@ -403,6 +432,21 @@ where
     <ProviderClient as Actor>::Context: actix::dev::ToEnvelope<ProviderClient, M>,
 {
     clients.iter().map(|(name, client)| (name.clone(), client.clone().recipient())).collect()
+}
+
+/// Where the queue's jobs go.
+fn destinations(
+    config: &Config,
+    clients: &HashMap<String, Addr<ProviderClient>>,
+) -> HashMap<String, Destination> {
+    let settle = Duration::from_secs(config.providers.replicate.submit_settle_seconds);
+    let destination = |client: &Addr<ProviderClient>| Destination {
+        submit: client.clone().recipient(),
+        candidates: client.clone().recipient(),
+        job: client.clone().recipient(),
+        settle,
+    };
+    clients.iter().map(|(name, client)| (name.clone(), destination(client))).collect()
 }
 
 fn prices(config: &config::Replicate) -> Prices {

@@ -4,6 +4,8 @@
 //! can stand in for any of them.
 
 pub mod broadcaster;
+pub mod canceller;
+pub mod dispatcher;
 mod event_replay;
 pub mod job_reader;
 pub mod job_store;

@@ -18,7 +18,8 @@ use crate::domain::observation::{Observation, Source};
 use crate::domain::poll_round::{Density, PollRound};
 use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::{
-    Account, CallerHealth, Page, Provider, ProviderError, SharedProvider, Snapshot,
+    Account, CallerHealth, CandidatePage, NewJob, Page, Provider, ProviderError, SharedProvider,
+    Snapshot, SubmitError,
 };
 
 /// How many calls of one round are under way at a time.
@@ -41,6 +42,21 @@ pub struct FetchJob {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Page, ProviderError>")]
 pub struct FetchPage {
+    /// Which page; None for the first.
+    pub cursor: Option<String>,
+}
+
+/// Begins a job.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Snapshot, SubmitError>")]
+pub struct SubmitAtProvider(pub NewJob);
+
+/// A page of the jobs among which a submission is looked for, newest first.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<CandidatePage, ProviderError>")]
+pub struct FetchCandidates {
+    /// Only jobs that were created at this time, by the provider's clock, or later.
+    pub since: Option<Timestamp>,
     /// Which page; None for the first.
     pub cursor: Option<String>,
 }
@@ -263,6 +279,25 @@ impl Handler<FetchPage> for ProviderClient {
     fn handle(&mut self, message: FetchPage, _: &mut Self::Context) -> Self::Result {
         let provider = self.provider.clone();
         Box::pin(async move { provider.page(message.cursor.as_deref()).await })
+    }
+}
+
+impl Handler<SubmitAtProvider> for ProviderClient {
+    type Result = ResponseFuture<Result<Snapshot, SubmitError>>;
+
+    fn handle(&mut self, message: SubmitAtProvider, _: &mut Self::Context) -> Self::Result {
+        let provider = self.provider.clone();
+        Box::pin(async move { provider.submit(&message.0).await })
+    }
+}
+
+impl Handler<FetchCandidates> for ProviderClient {
+    type Result = ResponseFuture<Result<CandidatePage, ProviderError>>;
+
+    fn handle(&mut self, message: FetchCandidates, _: &mut Self::Context) -> Self::Result {
+        let provider = self.provider.clone();
+        let FetchCandidates { since, cursor } = message;
+        Box::pin(async move { provider.candidates(since, cursor.as_deref()).await })
     }
 }
 

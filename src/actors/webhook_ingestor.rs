@@ -17,7 +17,7 @@ use super::job_store::RecordReports;
 use super::provider_client::FetchWebhookSecret;
 use super::webhook_key::WebhookKey;
 use crate::db::error::{Obstacle, StoreError};
-use crate::db::observations::{Effect, Outcome, Report};
+use crate::db::observations::{Effect, Outcome, Report, Subject};
 use crate::domain::job::JobId;
 use crate::domain::model_filter::ModelFilter;
 use crate::domain::signature::{
@@ -45,6 +45,8 @@ pub struct IngestDelivery {
     pub timestamp: Option<String>,
     /// `webhook-signature`.
     pub signature: Option<String>,
+    /// The submission that the URL names, to which the provider was told to send it.
+    pub submission: Option<JobId>,
     /// The raw body.
     pub body: Bytes,
 }
@@ -267,16 +269,18 @@ async fn understand(
     let read = move || {
         let body = webhook_body::read(options.provider, &delivery.body, now(), &options.readers)?;
         // Only what the provider says makes a job known; and only where its model is tracked.
-        let (observation, creates) = match body {
+        let (observation, creates, submission) = match body {
             WebhookBody::Provider(said) => {
                 let creates = options.models.matches(said.model.as_deref());
-                (said, creates)
+                (said, creates, delivery.submission)
             }
-            WebhookBody::Trainer(said) => (said, false),
+            // The trainer does not always know the provider's identifier.
+            WebhookBody::Trainer(said) => (said, false, None),
         };
+        let subject = submission.map_or(Subject::AtProvider, Subject::Submission);
         // An unsigned id proves nothing: it could make us drop another's message.
         let webhook_id = delivery.id.filter(|_| delivery.signature.is_some());
-        Ok(Report { observation: *observation, webhook_id, creates })
+        Ok(Report { subject, observation: *observation, webhook_id, creates })
     };
     if is_small {
         return read();

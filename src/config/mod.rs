@@ -42,6 +42,7 @@ pub use self::database_url::{DatabaseUrl, PostgresUrl};
 pub use self::error::ConfigError;
 pub use self::sources::{Flags, Sources};
 use crate::domain::model_filter::ModelFilter;
+use crate::domain::queue::Limits;
 
 /// The commented default configuration. It *is* the defaults: there is no second list of them.
 pub const DEFAULT_YAML: &str = include_str!("../../etc/jobsyncd.yaml");
@@ -281,6 +282,17 @@ impl Config {
     pub fn source_of(&self, key: &str) -> &str {
         let setting = self.settings.iter().find(|setting| setting.key == key);
         setting.map_or(DEFAULT_SOURCE, |setting| &setting.source)
+    }
+}
+
+impl Queue {
+    /// How many jobs may be under way at a time.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_concurrent: self.max_concurrent,
+            user_max_concurrent: self.user_max_concurrent,
+            is_paused: false,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
 use crate::domain::job::{JobId, JobStatus};
+use crate::domain::queue::QueueStatus;
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +17,31 @@ pub enum StoreError {
     /// Only a finished job can be deleted.
     #[error("Job {job_id} is {status}: only a finished job can be deleted, cancel it first")]
     StillActive {
+        /// Which job.
+        job_id: JobId,
+        /// Its state.
+        status: JobStatus,
+    },
+    /// The job was not submitted through the queue, or its entry was cleaned up.
+    #[error("Job not found in queue: {0}")]
+    NotInQueue(JobId),
+    /// What was asked for takes a job that still waits.
+    #[error("Job {job_id} is {status} in the queue: only a job that waits can be moved")]
+    NotWaiting {
+        /// Which job.
+        job_id: JobId,
+        /// How far it is.
+        status: QueueStatus,
+    },
+    /// As many jobs wait as may.
+    #[error("{pending} jobs wait in the queue, which is the limit: cancel some, or submit later")]
+    QueueFull {
+        /// How many wait.
+        pending: i64,
+    },
+    /// A job that has ended cannot be cancelled.
+    #[error("Job {job_id} is {status} and cannot be cancelled")]
+    Finished {
         /// Which job.
         job_id: JobId,
         /// Its state.
@@ -33,7 +59,12 @@ impl StoreError {
             // A commit that failed may have left its transaction open. Only a lock is met before
             // anything has begun.
             Self::Unavailable(obstacle) => *obstacle != Obstacle::Locked,
-            Self::NotFound(_) | Self::StillActive { .. } => false,
+            Self::NotFound(_)
+            | Self::StillActive { .. }
+            | Self::NotInQueue(_)
+            | Self::NotWaiting { .. }
+            | Self::QueueFull { .. }
+            | Self::Finished { .. } => false,
         }
     }
 }

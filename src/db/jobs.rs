@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::logs;
 use super::on_each_backend;
 use super::row::{JobRow, UpdateJob, read_liveness};
-use super::schema::jobs;
+use super::schema::{job_logs, job_series, jobs};
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
 use crate::domain::poll_round::{RoundScope, WayToAsk};
@@ -87,6 +87,136 @@ pub fn update(connection: &mut Connection, known: &Job, job: &Job) -> Result<(),
     Ok(())
 }
 
+/// Notes under which identifier the provider has a job that was submitted here.
+///
+/// # Errors
+/// Where the database fails.
+pub(super) fn attach(
+    connection: &mut Connection,
+    id: &JobId,
+    provider_job_id: &str,
+) -> Result<(), StoreError> {
+    let provider_job_id = jobs::provider_job_id.eq(provider_job_id);
+    on_each_backend!(connection, |c| {
+        diesel::update(jobs::table.find(&id.0)).set(provider_job_id).execute(c)
+    })?;
+    Ok(())
+}
+
+/// Gives what belongs to the job `from` to the job `to`, which has nothing yet.
+///
+/// # Errors
+/// Where the database fails.
+pub(super) fn move_belongings(
+    connection: &mut Connection,
+    from: &JobId,
+    to: &JobId,
+) -> Result<(), StoreError> {
+    on_each_backend!(&mut *connection, |c| {
+        diesel::update(job_logs::table.find(&from.0)).set(job_logs::job_id.eq(&to.0)).execute(c)
+    })?;
+    on_each_backend!(connection, |c| {
+        diesel::update(job_series::table.find(&from.0)).set(job_series::job_id.eq(&to.0)).execute(c)
+    })?;
+    Ok(())
+}
+
+/// Removes the row of a job that has no belongings, and what depends on it.
+///
+/// # Errors
+/// Where the database fails.
+pub(super) fn remove(connection: &mut Connection, id: &JobId) -> Result<(), StoreError> {
+    on_each_backend!(connection, |c| diesel::delete(jobs::table.find(&id.0)).execute(c))?;
+    Ok(())
+}
+
+/// Notes that a user wants a job to end, or that nobody does any more.
+///
+/// # Errors
+/// Where the database fails.
+pub(super) fn set_cancel_requested(
+    connection: &mut Connection,
+    id: &JobId,
+    at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let at = jobs::cancel_requested_at.eq(at.map(to_micros));
+    on_each_backend!(connection, |c| diesel::update(jobs::table.find(&id.0)).set(at).execute(c))?;
+    Ok(())
+}
+
+/// When by the provider's clock the newest of its jobs was created that we know.
+///
+/// # Errors
+/// Where the database fails.
+pub(super) fn newest_known_at(
+    connection: &mut Connection,
+    provider: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let newest: Option<i64> = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(jobs::provider.eq(provider))
+            .filter(jobs::provider_created_at.is_not_null())
+            .select(diesel::dsl::max(jobs::provider_created_at))
+            .get_result(c)
+    })?;
+    Ok(newest.map(from_micros))
+}
+
+/// What we know of a job that the provider has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownJob {
+    /// The provider's identifier.
+    pub provider_job_id: String,
+    /// Ours.
+    pub job_id: JobId,
+    /// When the provider created it, by its own clock.
+    pub provider_created_at: Option<Timestamp>,
+}
+
+/// Those of these jobs of the provider that we know.
+///
+/// # Errors
+/// Where the database fails.
+pub fn known_at_provider(
+    connection: &mut Connection,
+    provider: &str,
+    provider_job_ids: &[String],
+) -> Result<Vec<KnownJob>, StoreError> {
+    let rows: Vec<(String, String, Option<i64>)> = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(jobs::provider.eq(provider))
+            .filter(jobs::provider_job_id.eq_any(provider_job_ids))
+            .select((
+                jobs::provider_job_id.assume_not_null(),
+                jobs::job_id,
+                jobs::provider_created_at,
+            ))
+            .load(c)
+    })?;
+    let known = |(provider_job_id, job_id, at): (String, String, Option<i64>)| KnownJob {
+        provider_job_id,
+        job_id: JobId(job_id),
+        provider_created_at: at.map(from_micros),
+    };
+    Ok(rows.into_iter().map(known).collect())
+}
+
+/// The jobs whose end a user has asked for and that have not ended, as far as the provider has them.
+///
+/// # Errors
+/// Where the database fails.
+pub fn to_cancel(connection: &mut Connection) -> Result<Vec<Job>, StoreError> {
+    let rows: Vec<JobRow<'_>> = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(jobs::cancel_requested_at.is_not_null())
+            .filter(jobs::provider_job_id.is_not_null())
+            .filter(jobs::status.eq_any(JobStatus::ACTIVE.map(JobStatus::as_str)))
+            .select(JobRow::as_select())
+            .load(c)
+    })?;
+    Ok(rows.into_iter().map(Job::from).collect())
+}
+
 /// Deletes a job and its log.
 ///
 /// # Errors
@@ -97,7 +227,7 @@ pub fn delete(connection: &mut Connection, id: &JobId) -> Result<Job, StoreError
         return Err(StoreError::StillActive { job_id: id.clone(), status: job.status });
     }
     logs::forget(connection, id)?;
-    on_each_backend!(connection, |c| diesel::delete(jobs::table.find(&id.0)).execute(c))?;
+    remove(connection, id)?;
     Ok(job)
 }
 

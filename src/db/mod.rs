@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod logs;
 pub mod metrics;
 pub mod observations;
+pub mod queue;
 pub mod retention;
 mod row;
 mod schema;

@@ -42,6 +42,9 @@ pub(super) struct JobRow<'a> {
     first_seen_at: i64,
     started_at: Option<i64>,
     completed_at: Option<i64>,
+    // Set by a statement of its own.
+    #[diesel(skip_update)]
+    cancel_requested_at: Option<i64>,
     status_since: Option<i64>,
     confirmed_at: Option<i64>,
     predict_time_micros: Option<i64>,
@@ -110,6 +113,7 @@ impl<'a> From<&'a Job> for JobRow<'a> {
             first_seen_at: to_micros(job.first_seen_at),
             started_at: job.started_at.map(to_micros),
             completed_at: job.completed_at.map(to_micros),
+            cancel_requested_at: job.cancel_requested_at.map(to_micros),
             status_since: job.status_since.map(to_micros),
             confirmed_at: job.confirmed_at.map(to_micros),
             predict_time_micros: job.predict_time_micros,
@@ -152,6 +156,7 @@ impl From<JobRow<'_>> for Job {
             first_seen_at: from_micros(row.first_seen_at),
             started_at: row.started_at.map(from_micros),
             completed_at: row.completed_at.map(from_micros),
+            cancel_requested_at: row.cancel_requested_at.map(from_micros),
             status_since: row.status_since.map(from_micros),
             confirmed_at: row.confirmed_at.map(from_micros),
             predict_time_micros: row.predict_time_micros,

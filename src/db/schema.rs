@@ -19,6 +19,7 @@ diesel::table! {
         first_seen_at -> BigInt,
         started_at -> Nullable<BigInt>,
         completed_at -> Nullable<BigInt>,
+        cancel_requested_at -> Nullable<BigInt>,
         status_since -> Nullable<BigInt>,
         confirmed_at -> Nullable<BigInt>,
         predict_time_micros -> Nullable<BigInt>,
@@ -28,6 +29,28 @@ diesel::table! {
         progress -> Nullable<Text>,
         provenance -> Text,
         liveness -> Text,
+    }
+}
+
+diesel::table! {
+    queue_entries (id) {
+        id -> BigInt,
+        job_id -> Text,
+        status -> Text,
+        priority -> BigInt,
+        priority_override -> Nullable<BigInt>,
+        queued_at -> BigInt,
+        not_before -> Nullable<BigInt>,
+        submitted_at -> Nullable<BigInt>,
+        newest_known_at -> Nullable<BigInt>,
+        started_at -> Nullable<BigInt>,
+        completed_at -> Nullable<BigInt>,
+        attempt -> BigInt,
+        max_attempts -> BigInt,
+        error_message -> Nullable<Text>,
+        estimated_cost_micro_usd -> Nullable<BigInt>,
+        job_order -> Text,
+        idempotency_key -> Nullable<Text>,
     }
 }
 
@@ -90,4 +113,5 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(jobs, job_logs);
+diesel::joinable!(queue_entries -> jobs (job_id));
+diesel::allow_tables_to_appear_in_same_query!(jobs, job_logs, queue_entries);

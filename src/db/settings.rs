@@ -14,6 +14,12 @@ pub enum Setting {
     PollingPreference,
     /// The webhook URL of Replicate; empty for none.
     ReplicateWebhookUrl,
+    /// Whether the queue is paused: `true`.
+    QueuePaused,
+    /// How many jobs of the queue may be under way.
+    QueueMaxConcurrent,
+    /// How many of one user.
+    QueueUserMaxConcurrent,
 }
 
 impl Setting {
@@ -21,6 +27,9 @@ impl Setting {
         match self {
             Self::PollingPreference => "polling.preference",
             Self::ReplicateWebhookUrl => "providers.replicate.webhook_url",
+            Self::QueuePaused => "queue.paused",
+            Self::QueueMaxConcurrent => "queue.max_concurrent",
+            Self::QueueUserMaxConcurrent => "queue.user_max_concurrent",
         }
     }
 }

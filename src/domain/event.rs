@@ -8,6 +8,7 @@ use super::job::{JobId, JobStatus};
 use super::job_view::JobView;
 use super::observation::Source;
 use super::progress::Progress;
+use super::queue::QueueStatus;
 use super::timestamp::Timestamp;
 
 /// The position of an event in the log: 1 for the first, without gaps, never reused.
@@ -116,6 +117,28 @@ pub enum Event<'a> {
     JobDeleted {
         /// Which job.
         job_id: &'a JobId,
+        /// The job that it turned out to be, where it was only another name of one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        merged_into: Option<&'a JobId>,
+    },
+    /// The queue has changed.
+    QueueChanged {
+        /// What happened: `queued`, `submitting`, `accepted`, `retrying`, `cancel_requested`, `priority`,
+        /// `ended`, `paused`, `resumed` or `limits`.
+        change: &'static str,
+        /// To which job, where it is about one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        job_id: Option<&'a JobId>,
+        /// How far that one is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        queue_status: Option<QueueStatus>,
+        /// What went wrong, where something did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        /// How many jobs wait.
+        total_pending: i64,
+        /// How many are under way.
+        total_running: i64,
     },
     /// A full sync has ended.
     SyncCompleted {
@@ -150,6 +173,7 @@ impl Event<'_> {
             Self::LossNotFinite { .. } => "loss_not_finite",
             Self::JobLogMissing { .. } => "job_log_missing",
             Self::JobDeleted { .. } => "job_deleted",
+            Self::QueueChanged { .. } => "queue_changed",
             Self::SyncCompleted { .. } => "sync_completed",
         }
     }
@@ -164,7 +188,8 @@ impl Event<'_> {
             | Self::JobStalled { job_id, .. }
             | Self::LossNotFinite { job_id, .. }
             | Self::JobLogMissing { job_id, .. }
-            | Self::JobDeleted { job_id } => Some(job_id),
+            | Self::JobDeleted { job_id, .. } => Some(job_id),
+            Self::QueueChanged { job_id, .. } => *job_id,
             Self::SyncCompleted { .. } => None,
         }
     }

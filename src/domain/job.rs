@@ -206,6 +206,8 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When the job ended, by the provider's clock.
     pub completed_at: Option<Timestamp>,
+    /// When a user asked for the job's end, where one did. The provider is asked until it has ended.
+    pub cancel_requested_at: Option<Timestamp>,
     /// When the present state was first reported to us, by our clock.
     pub status_since: Option<Timestamp>,
     /// When the provider last confirmed the present state, by our clock.
@@ -247,6 +249,7 @@ impl Job {
             first_seen_at,
             started_at: None,
             completed_at: None,
+            cancel_requested_at: None,
             status_since: None,
             confirmed_at: None,
             predict_time_micros: None,
@@ -257,6 +260,20 @@ impl Job {
             provenance: Provenance::default(),
             liveness: Liveness::default(),
         }
+    }
+
+    /// A job that was just submitted here: no provider knows it yet.
+    pub fn submitted(job_id: JobId, provider: &str, at: Timestamp) -> Self {
+        Self {
+            provider_job_id: None,
+            status_since: Some(at),
+            ..Self { job_id, ..Self::unheard_of(provider, "", at) }
+        }
+    }
+
+    /// Whether it was submitted through this daemon: it then has an identifier of ours.
+    pub fn is_submitted(&self) -> bool {
+        self.provider_job_id.as_deref() != Some(&self.job_id.0)
     }
 
     /// What the provider calls the job's state; of a job that it does not know any more, `gone`.

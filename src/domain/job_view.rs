@@ -35,6 +35,11 @@ pub struct JobView<'a> {
     provider_status: Option<&'a str>,
     /// Since when a running job has taken no step, where that is too long.
     stalled_since: Option<Timestamp>,
+    /// Since when the provider is asked to end the job, until it has.
+    cancel_requested_at: Option<Timestamp>,
+    /// Its place among those that wait to be handed to the provider, where it is one and this was looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<usize>,
     cost_is_estimate: bool,
     confirmed_at: Option<Timestamp>,
     progress: Option<&'a Progress>,
@@ -71,10 +76,20 @@ impl<'a> JobView<'a> {
             finished_at: ended_at,
             provider_status: job.provider_word(),
             stalled_since: job.stalled_since(),
+            cancel_requested_at: job.cancel_requested_at.filter(|_| job.status.is_active()),
+            queue_position: None,
             cost_is_estimate: estimate.is_some(),
             confirmed_at: job.confirmed_at,
             progress: job.progress.as_ref(),
         }
+    }
+}
+
+impl JobView<'_> {
+    /// The same, with the job's place in the queue.
+    #[must_use]
+    pub fn at_position(self, queue_position: Option<usize>) -> Self {
+        Self { queue_position, ..self }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod poll_round;
 pub mod polling_policy;
 pub mod progress;
 pub mod queue;
+pub mod queue_view;
 pub mod rate_budget;
 pub mod signature;
 pub mod submission;

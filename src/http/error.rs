@@ -9,10 +9,11 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Value, json};
 
 use crate::actors::broadcaster::SubscribeError;
+use crate::actors::canceller::CancelError;
 use crate::actors::syncer::SyncError;
 use crate::actors::webhook_ingestor::IngestError;
 use crate::db::error::StoreError;
-use crate::domain::job::{JobId, JobStatus};
+use crate::domain::job::JobId;
 use crate::domain::timestamp::Timestamp;
 use crate::provider::ProviderError;
 use crate::provider::webhook_body::BodyError;
@@ -90,14 +91,6 @@ pub enum ApiError {
     /// There is no such provider.
     #[error("Unknown provider: {0}")]
     UnknownProvider(String),
-    /// The job's state forbids it.
-    #[error("Job {job_id} is {status} and cannot be cancelled")]
-    Finished {
-        /// Which job.
-        job_id: JobId,
-        /// Its state.
-        status: JobStatus,
-    },
     /// No credentials, or wrong ones.
     #[error("an API key is needed: send X-API-Key, or Authorization: Bearer")]
     Unauthorized,
@@ -119,6 +112,9 @@ pub enum ApiError {
     /// A sync.
     #[error(transparent)]
     Sync(#[from] SyncError),
+    /// A cancel.
+    #[error(transparent)]
+    Cancel(#[from] CancelError),
     /// A webhook.
     #[error(transparent)]
     Ingest(#[from] IngestError),
@@ -192,8 +188,6 @@ impl ApiError {
                     .with(json!({"allowed": allowed}))
             }
             Self::UnknownProvider(name) => unknown_provider(name),
-            Self::Finished { job_id, status } => Face::new(StatusCode::CONFLICT, "job_finished")
-                .with(json!({"job_id": job_id, "status": status})),
             Self::Unauthorized => Face::new(StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::ForeignHost(_) => Face::new(StatusCode::FORBIDDEN, "foreign_host"),
             Self::ForeignOrigin(_) => Face::new(StatusCode::FORBIDDEN, "foreign_origin"),
@@ -203,6 +197,8 @@ impl ApiError {
             Self::Store(error) => of_store(error),
             Self::Provider(error) => of_provider(error),
             Self::Sync(error) => of_sync(error),
+            Self::Cancel(CancelError::Store(error)) => of_store(error),
+            Self::Cancel(CancelError::Provider(error)) => of_provider(error),
             Self::Ingest(error) => of_ingest(error),
             Self::Subscribe(error) => of_subscribe(*error),
         }
@@ -220,6 +216,16 @@ fn of_store(error: &StoreError) -> Face {
         }
         StoreError::StillActive { job_id, status } => Face::new(StatusCode::CONFLICT, "job_active")
             .with(json!({"job_id": job_id, "status": status})),
+        StoreError::Finished { job_id, status } => Face::new(StatusCode::CONFLICT, "job_finished")
+            .with(json!({"job_id": job_id, "status": status})),
+        StoreError::NotInQueue(job_id) => {
+            Face::new(StatusCode::NOT_FOUND, "not_in_queue").with(json!({"job_id": job_id}))
+        }
+        StoreError::NotWaiting { job_id, status } => Face::new(StatusCode::CONFLICT, "not_waiting")
+            .with(json!({"job_id": job_id, "queue_status": status})),
+        StoreError::QueueFull { pending } => Face::new(StatusCode::TOO_MANY_REQUESTS, "queue_full")
+            .with(json!({"pending": pending}))
+            .retry_after(60),
         StoreError::Unavailable(_) => {
             Face::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
                 .retry_after(RETRY_AFTER_SECONDS)

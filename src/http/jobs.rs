@@ -10,17 +10,16 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::query::{Query, read_json};
-use super::{Gateway, provider_filter};
+use super::{Gateway, provider_filter, queue};
+use crate::actors::canceller::{CancelAnswer, CancelJob};
 use crate::actors::job_reader::{GetJob, GetTimeline, ListJobs, Read};
-use crate::actors::job_store::{DeleteJob, RecordReports};
+use crate::actors::job_store::DeleteJob;
 use crate::actors::poller::{RefreshActiveJobs, Round};
-use crate::actors::provider_client::CancelAtProvider;
 use crate::actors::syncer::{SyncJobs, Synced};
-use crate::db::observations::Report;
-use crate::domain::job::{Job, JobId, JobStatus, JobType, UnknownWord};
+use crate::db::error::StoreError;
+use crate::domain::job::{Job, JobId, JobStatus, JobType};
 use crate::domain::job_query::{JobQuery, JobSort, LIMIT_DEFAULT, LIMIT_MAX};
 use crate::domain::job_view::JobView;
-use crate::domain::observation::{Observation, Source};
 use crate::domain::timestamp::now;
 use crate::provider::replicate;
 
@@ -69,26 +68,28 @@ fn job_query(parameters: &Query<'_>, providers: &[&'static str]) -> Result<JobQu
         statuses: statuses
             .map(str::parse::<JobStatus>)
             .collect::<Result<_, _>>()
-            .map_err(|unknown| unknown_value("status", unknown))?,
+            .map_err(|unknown| queue::unknown_value("status", unknown))?,
         job_type: parameters
             .text("job_type")
             .map(str::parse::<JobType>)
             .transpose()
-            .map_err(|unknown| unknown_value("job_type", unknown))?,
+            .map_err(|unknown| queue::unknown_value("job_type", unknown))?,
         provider: provider_filter(parameters.text("provider"), providers)?,
         text: parameters.text("q").map(str::to_owned),
         sort,
     })
 }
 
-fn unknown_value(field: &'static str, unknown: UnknownWord) -> ApiError {
-    ApiError::UnknownValue { field, word: unknown.word, allowed: unknown.allowed }
-}
-
 async fn page(gateway: &Gateway, query: JobQuery, sync: Option<Value>) -> Result<Bytes, ApiError> {
     let (jobs, total) = gateway.asker.ask(&gateway.reader, Read(ListJobs(query))).await?;
     let now = now();
-    let jobs: Vec<_> = jobs.iter().map(|job| JobView::new(job, &gateway.prices, now)).collect();
+    let has_waiting = jobs.iter().any(may_have_position);
+    let position = if has_waiting { Some(queue::positions(gateway).await?) } else { None };
+    let views = jobs.iter().map(|job| {
+        let place = position.as_ref().and_then(|position| position(&job.job_id));
+        JobView::new(job, &gateway.prices, now).at_position(place)
+    });
+    let jobs: Vec<_> = views.collect();
     #[derive(serde::Serialize)]
     struct Page<'a> {
         jobs: Vec<JobView<'a>>,
@@ -118,7 +119,17 @@ fn sync_report(round: Result<Round, ApiError>) -> Value {
 /// `GET /api/cloud/jobs/{id}`
 pub(super) async fn get(id: Path<String>, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
     let job = find(&gateway, id.into_inner()).await?;
-    Ok(Json(json!({"job": JobView::new(&job, &gateway.prices, now())})))
+    let mut view = JobView::new(&job, &gateway.prices, now());
+    if may_have_position(&job) {
+        let position = queue::positions(&gateway).await?;
+        view = view.at_position(position(&job.job_id));
+    }
+    Ok(Json(json!({"job": view})))
+}
+
+/// Whether a job may wait in the queue.
+fn may_have_position(job: &Job) -> bool {
+    job.status == JobStatus::Pending && job.is_submitted()
 }
 
 /// `GET /api/cloud/jobs/{id}/timeline`
@@ -174,26 +185,37 @@ pub(super) async fn sync(
 }
 
 /// `POST /api/cloud/jobs/{id}/cancel`
+///
+/// 200 where the job has ended; 202 where its provider is asked until it has.
 pub(super) async fn cancel(
     id: Path<String>,
     gateway: Data<Gateway>,
-) -> Result<Json<Value>, ApiError> {
-    let job = find(&gateway, id.into_inner()).await?;
-    if job.status.is_terminal() {
-        return Err(ApiError::Finished { job_id: job.job_id, status: job.status });
+) -> Result<HttpResponse, ApiError> {
+    let job_id = JobId(id.into_inner());
+    let message = CancelJob { job_id: job_id.clone() };
+    let answer = gateway.asker.ask_abroad(&gateway.canceller, message).await?;
+    let job = find(&gateway, job_id.0).await?;
+    match job.status {
+        JobStatus::Completed | JobStatus::Failed => {
+            // It had ended before the provider was told, only nobody had heard of it.
+            Err(StoreError::Finished { job_id: job.job_id, status: job.status }.into())
+        }
+        JobStatus::Cancelled => Ok(HttpResponse::Ok()
+            .json(json!({"success": true, "job_id": job.job_id, "status": job.status}))),
+        status => {
+            let message = match answer {
+                CancelAnswer::Requested(words) => words,
+                _ => "the provider was told, and has not yet ended the job".to_owned(),
+            };
+            Ok(HttpResponse::Accepted().json(json!({
+                "success": true,
+                "job_id": job.job_id,
+                "status": status,
+                "cancel_requested_at": job.cancel_requested_at,
+                "message": format!("cancel requested: {message}"),
+            })))
+        }
     }
-    let door = gateway.provider(&job.provider)?;
-    let provider_job_id = job.provider_job_id.unwrap_or_default();
-    let said = gateway.asker.ask_abroad(&door.client, CancelAtProvider { provider_job_id }).await?;
-    let observation = Observation { source: Source::User, ..said.observation };
-    let reports = vec![Report::of_call(observation, false)];
-    gateway.asker.ask(&gateway.store, RecordReports { reports }).await?;
-    let job = find(&gateway, job.job_id.0).await?;
-    if job.status.is_terminal() && job.status != JobStatus::Cancelled {
-        // It had ended before the provider was told, only nobody had heard of it.
-        return Err(ApiError::Finished { job_id: job.job_id, status: job.status });
-    }
-    Ok(Json(json!({"success": true, "job_id": job.job_id, "status": job.status})))
 }
 
 /// `DELETE /api/cloud/jobs/{id}`

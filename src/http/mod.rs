@@ -17,6 +17,8 @@ mod polling;
 mod progress;
 mod providers;
 mod query;
+mod queue;
+mod submit;
 mod webhooks;
 
 #[doc(hidden)]
@@ -38,6 +40,8 @@ use self::ask::Asker;
 use self::error::ApiError;
 use self::list_cache::ListCache;
 use crate::actors::broadcaster::Broadcaster;
+use crate::actors::canceller::Canceller;
+use crate::actors::dispatcher::Dispatcher;
 use crate::actors::job_reader::JobReader;
 use crate::actors::job_store::{JobStore, StoreObstacle, StoreVersion};
 use crate::actors::log_keeper::LogKeeper;
@@ -65,6 +69,10 @@ pub struct Doors {
     pub log_watcher: Addr<LogWatcher>,
     /// Who fetches the logs of jobs that have ended.
     pub log_keeper: Addr<LogKeeper>,
+    /// Who hands jobs to their providers.
+    pub dispatcher: Addr<Dispatcher>,
+    /// Who ends jobs.
+    pub canceller: Addr<Canceller>,
     /// Who forgets.
     pub pruner: Addr<Pruner>,
     /// Who tells of changes.
@@ -150,6 +158,7 @@ pub fn routes(service: &mut ServiceConfig) {
     service
         .service(at("/api/cloud/jobs", "GET", web::get().to(jobs::list)))
         .service(at("/api/cloud/jobs/sync", "POST", web::post().to(jobs::sync)))
+        .service(at("/api/cloud/jobs/submit", "POST", web::post().to(submit::submit)))
         .service(
             at("/api/cloud/jobs/{id}", "GET, DELETE", web::get().to(jobs::get))
                 .route(web::delete().to(jobs::delete)),
@@ -186,6 +195,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/cloud/polling/setting", "PUT", web::put().to(polling::change)))
         .service(at("/api/events", "GET", web::get().to(events::subscribe)))
         .service(at("/api/webhooks/test", "POST", web::post().to(webhooks::test)));
+    queue_routes(service);
     for path in ["/api/metrics", "/api/cloud/metrics"] {
         service.service(at(path, "GET", web::get().to(metrics::summary)));
     }
@@ -207,6 +217,20 @@ pub fn routes(service: &mut ServiceConfig) {
         "GET",
         web::get().to(providers::validate),
     ));
+}
+
+fn queue_routes(service: &mut ServiceConfig) {
+    service
+        .service(at("/api/queue", "GET", web::get().to(queue::list)))
+        .service(at("/api/queue/stats", "GET", web::get().to(queue::stats)))
+        .service(at("/api/queue/position/{job_id}", "GET", web::get().to(queue::position)))
+        .service(at("/api/queue/concurrency", "POST", web::post().to(queue::concurrency)))
+        .service(at("/api/queue/process", "POST", web::post().to(queue::process)))
+        .service(at("/api/queue/pause", "POST", web::post().to(queue::pause)))
+        .service(at("/api/queue/resume", "POST", web::post().to(queue::resume)))
+        .service(at("/api/queue/cleanup", "POST", web::post().to(queue::clean_up)))
+        .service(at("/api/queue/{id}/cancel", "POST", web::post().to(jobs::cancel)))
+        .service(at("/api/queue/{id}/priority", "POST", web::post().to(queue::prioritize)));
 }
 
 /// A resource that tells which methods it takes where another one is tried.

@@ -89,7 +89,7 @@ pub(super) async fn change_config(
     let url = match fields.get("webhook_url") {
         None => gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?,
         Some(value) => {
-            let url = webhook_url(value)?;
+            let url = parse_webhook_url(value)?;
             gateway.asker.ask(&gateway.poller, SetWebhookUrl { url: url.clone() }).await?;
             url
         }
@@ -97,7 +97,8 @@ pub(super) async fn change_config(
     Ok(Json(view(&gateway, &provider, url.as_ref())))
 }
 
-fn webhook_url(value: &Value) -> Result<Option<Url>, ApiError> {
+/// The URL that a client gives for webhooks; None where it wants none.
+pub(super) fn parse_webhook_url(value: &Value) -> Result<Option<Url>, ApiError> {
     let bad = |problem: &str| ApiError::BadValue {
         field: "webhook_url".to_owned(),
         problem: problem.to_owned(),

@@ -14,8 +14,10 @@ use url::Url;
 use super::Gateway;
 use super::client_address::client_address;
 use super::error::ApiError;
-use super::query::{read_body, require_json};
+use super::query::{Query, read_body, require_json};
 use crate::actors::webhook_ingestor::{IngestDelivery, Receipt};
+use crate::domain::job::JobId;
+use crate::domain::submission::SUBMISSION_PARAMETER;
 
 /// How long a test waits for an answer where nothing was asked, in seconds.
 const TEST_TIMEOUT_SECONDS: f64 = 30.0;
@@ -37,6 +39,9 @@ pub(super) async fn receive(
         id: text("webhook-id"),
         timestamp: text("webhook-timestamp"),
         signature: text("webhook-signature"),
+        submission: Query::of(&request)
+            .text(SUBMISSION_PARAMETER)
+            .map(|job_id| JobId(job_id.to_owned())),
         body,
     };
     let receipt = gateway.asker.ask(&door.ingestor, delivery).await?;

@@ -124,6 +124,7 @@ fn delivery(secret: &str, id: &str) -> IngestDelivery {
         id: next(),
         timestamp: next(),
         signature: next(),
+        submission: None,
         body: body.into(),
     }
 }

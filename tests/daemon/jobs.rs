@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use jobsyncd::simulator::{
-    ErrorBody, Fault, FaultKind, JobSpec, JobUpdate, Seed, Simulator, Status, version_of,
+    Fault, FaultKind, JobSpec, JobUpdate, Seed, Simulator, Status, version_of,
 };
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -95,7 +95,8 @@ async fn a_finished_job_has_every_field_of_the_contract(
             "finished_at": completed_at,
             "provider_status": "succeeded",
             "stalled_since": null,
-            "cost_is_estimate": false,
+            "cancel_requested_at": null,
+        "cost_is_estimate": false,
             "confirmed_at": null,
             "progress": null,
         })
@@ -371,43 +372,6 @@ async fn a_cancel_that_comes_after_the_end_says_how_the_job_ended() {
 
     assert_eq!(answer.error(409, "job_finished")["details"]["status"], "completed");
     assert_eq!(daemon.job(&id).await["status"], "completed");
-    daemon.stop().await;
-}
-
-#[actix_web::test]
-async fn a_cancel_that_the_provider_refuses_leaves_the_job_as_it_was() {
-    let simulator = simulator().await;
-    let database = TestDatabase::new(Backend::Sqlite);
-    let daemon = TestDaemon::builder()
-        .tracking(&simulator)
-        // Our own patience must not end before the provider's time does.
-        .with("JOBSYNCD__PROVIDERS__REPLICATE__REQUEST_TIMEOUT_SECONDS", "1")
-        .with("JOBSYNCD__SERVER__REQUEST_TIMEOUT_SECONDS", "1")
-        .start(&database)
-        .await;
-    let id = running(&simulator);
-    daemon.sync().await;
-    let before = daemon.job(&id).await["confirmed_at"].take();
-    let failing = |status| FaultKind::ServerError { status, body: ErrorBody::Problem };
-    for (fault, times, status, name) in [
-        (FaultKind::NotFound, 1, 502, "provider_not_found"),
-        (FaultKind::Unauthorized, 1, 502, "provider_refused"),
-        (FaultKind::Throttled { retry_after_seconds: Some(60) }, 1, 502, "provider_throttled"),
-        (FaultKind::Hang, 1, 504, "provider_timeout"),
-        (failing(500), 3, 502, "provider_failing"),
-    ] {
-        let route = "POST /predictions/{id}/cancel";
-        simulator.fail_next(Fault::new(route, fault.clone()).times(times));
-        let answer = daemon.post(&format!("/api/cloud/jobs/{id}/cancel")).await;
-        let retry_after = answer.header("retry-after").map(str::to_owned);
-        let error = answer.error(status, name);
-        assert!(!error.to_string().contains(simulator.token()), "{error}");
-        if matches!(fault, FaultKind::Throttled { .. }) {
-            assert_eq!(retry_after.as_deref(), Some("60"));
-        }
-        let job = daemon.job(&id).await;
-        assert_eq!((&job["status"], &job["confirmed_at"]), (&json!("running"), &before), "{name}");
-    }
     daemon.stop().await;
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod access;
+mod cancel;
 mod curves;
 mod errors;
 mod events;
@@ -15,7 +16,9 @@ mod logs;
 mod polling;
 mod progress;
 mod providers;
+mod queue;
 mod retention;
+mod submit;
 mod sync;
 mod sync_active;
 mod timeline;

@@ -142,7 +142,8 @@ impl Daemon {
             WebhookBody::Provider(said) => (*said, true),
             WebhookBody::Trainer(said) => (*said, false),
         };
-        Ok(Report { observation, webhook_id: Some(webhook.id.clone()), creates })
+        let webhook_id = Some(webhook.id.clone());
+        Ok(Report { webhook_id, ..Report::of_call(observation, creates) })
     }
 
     /// Stores a batch, and answers what became of each of it.

@@ -10,7 +10,7 @@ use jobsyncd::config::{Config, Sources};
 use jobsyncd::daemon::{Daemon, StartError};
 use jobsyncd::db::connection::{Connection, Role};
 use jobsyncd::simulator::{Simulator, SimulatorOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::postgres::PostgresCluster;
@@ -199,6 +199,45 @@ impl TestDaemon {
     /// The job as the daemon shows it.
     pub async fn job(&self, id: &str) -> Value {
         self.get(&format!("/api/cloud/jobs/{id}")).await.ok()["job"].take()
+    }
+
+    /// Submits a job that moves only when the simulator is told so, with more fields of the request.
+    /// Answers its identifier.
+    pub async fn submit(&self, fields: &Value) -> String {
+        let mut request = json!({
+            "model": "simpletuner/advanced-trainer-l40s", "input": {"_simulator": "manual"},
+        });
+        let more = fields.as_object().expect("fields").clone();
+        request.as_object_mut().expect("fields").extend(more);
+        let answer = self.post_json("/api/cloud/jobs/submit", &request).await.ok();
+        assert_eq!(answer["success"], true, "{answer}");
+        answer["job_id"].as_str().expect("an identifier").to_owned()
+    }
+
+    /// The job, as soon as it is as it should be.
+    pub async fn job_when(&self, id: &str, is_right: impl Fn(&Value) -> bool) -> Value {
+        self.answer_when(&format!("/api/cloud/jobs/{id}"), |answer| is_right(&answer["job"])).await
+            ["job"]
+            .take()
+    }
+
+    /// The identifier that the provider has for a submitted job, as soon as it has one.
+    pub async fn taken(&self, id: &str) -> String {
+        let job = self.job_when(id, |job| job["metadata"]["prediction_id"].is_string()).await;
+        job["metadata"]["prediction_id"].as_str().expect("an identifier").to_owned()
+    }
+
+    /// An answer, as soon as it is as it should be.
+    pub async fn answer_when(&self, path: &str, is_right: impl Fn(&Value) -> bool) -> Value {
+        let deadline = tokio::time::Instant::now() + SOON;
+        loop {
+            let answer = self.get(path).await.ok();
+            if is_right(&answer) {
+                return answer;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{path}: {answer}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Discovers the newest jobs of the account.

@@ -18,6 +18,8 @@ CREATE TABLE jobs (
     first_seen_at BIGINT NOT NULL,
     started_at BIGINT,
     completed_at BIGINT,
+    -- When a user asked for its end; the provider is asked until the job has ended.
+    cancel_requested_at BIGINT,
     status_since BIGINT,
     confirmed_at BIGINT,
     predict_time_micros BIGINT,
@@ -33,6 +35,37 @@ CREATE UNIQUE INDEX jobs_at_provider ON jobs (provider, provider_job_id);
 CREATE INDEX jobs_by_age ON jobs (created_at DESC, job_id);
 -- What is active, for every round of polling; and lists and totals of one state.
 CREATE INDEX jobs_by_status ON jobs (status, created_at DESC);
+-- What the provider is still to be asked to end.
+CREATE INDEX jobs_to_cancel ON jobs (cancel_requested_at) WHERE cancel_requested_at IS NOT NULL;
+
+-- The jobs that are submitted through this daemon, on their way to the provider and beyond. A later one has
+-- a greater id.
+CREATE TABLE queue_entries (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id TEXT NOT NULL UNIQUE REFERENCES jobs (job_id) ON DELETE CASCADE,
+    status TEXT NOT NULL,
+    priority BIGINT NOT NULL,
+    priority_override BIGINT,
+    queued_at BIGINT NOT NULL,
+    -- Not handed over before, after an attempt that failed.
+    not_before BIGINT,
+    -- The intent: when it was last handed over, stored before the call, and when by the provider's clock the
+    -- newest job was created that was known then. Ours can only be newer.
+    submitted_at BIGINT,
+    newest_known_at BIGINT,
+    started_at BIGINT,
+    completed_at BIGINT,
+    attempt BIGINT NOT NULL,
+    max_attempts BIGINT NOT NULL,
+    error_message TEXT,
+    estimated_cost_micro_usd BIGINT,
+    -- What the provider is asked to run, as JSON, without secrets.
+    job_order TEXT NOT NULL,
+    idempotency_key TEXT
+);
+-- Who is next, and what is under way.
+CREATE INDEX queue_open ON queue_entries (status) WHERE status IN ('pending', 'submitting', 'running');
+CREATE INDEX queue_by_key ON queue_entries (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- The log of everything that changed. The position of an event is its SSE id.
 CREATE TABLE events (

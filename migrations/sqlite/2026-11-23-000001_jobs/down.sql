@@ -5,4 +5,5 @@ DROP TABLE job_logs;
 DROP TABLE webhook_deliveries;
 DROP TABLE event_head;
 DROP TABLE events;
+DROP TABLE queue_entries;
 DROP TABLE jobs;

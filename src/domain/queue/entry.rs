@@ -117,6 +117,12 @@ impl QueueStatus {
     }
 }
 
+impl std::fmt::Display for QueueStatus {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
 impl std::str::FromStr for QueueStatus {
     type Err = UnknownWord;
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::secrets::is_secret_name;
 use crate::domain::job::JobId;
+use crate::domain::timestamp::Timestamp;
 
 /// A job of the provider that began after the submission was meant to.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,24 @@ pub struct Candidate {
     pub input: Option<Map<String, Value>>,
 }
 
+/// What we know of a job of the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// It was submitted here, and is known to be another submission.
+    pub is_other_submission: bool,
+    /// When the provider created it, by its own clock.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Known {
+    /// Whether it cannot be a submission that was made when the newest job that was known had been created
+    /// at `newest_known_at`.
+    pub fn rules_out(self, newest_known_at: Option<Timestamp>) -> bool {
+        let is_older = self.created_at.is_some_and(|at| Some(at) <= newest_known_at);
+        self.is_other_submission || is_older
+    }
+}
+
 /// What the search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -32,8 +51,8 @@ pub enum Verdict {
     Undecided(Vec<String>),
 }
 
-/// Looks for the submission `job_id` of `model` with `input` among the candidates. Jobs that are known to be
-/// other submissions' must not be among them. `twins` says that another submission with the same
+/// Looks for the submission `job_id` of `model` with `input` among the candidates, without those that what we
+/// know [rules out](Known::rules_out). `twins` says that another submission with the same
 /// input is looked for as well, so that the input tells nothing.
 pub fn judge(
     job_id: &JobId,

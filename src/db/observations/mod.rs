@@ -1,5 +1,7 @@
 //! The one way by which what was observed enters the store.
 
+mod join;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -7,7 +9,7 @@ use super::connection::Connection;
 use super::error::StoreError;
 use super::events::EventAppender;
 use super::logs::WantedLog;
-use super::{deliveries, job_series, jobs, logs};
+use super::{deliveries, job_series, jobs, logs, queue};
 use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{Event, LoggedEvent, Notice};
 use crate::domain::job::{Job, JobId, JobStatus};
@@ -16,9 +18,22 @@ use crate::domain::liveness::Alarm;
 use crate::domain::observation::{Change, Observation, Source, merge};
 use crate::domain::timestamp::Timestamp;
 
+/// Which job an observation is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The one that the provider has under the observation's identifier.
+    AtProvider,
+    /// The same, and it is said to be the submission of this job of ours.
+    Submission(JobId),
+    /// This job of ours, which no provider has.
+    Ours(JobId),
+}
+
 /// An observation on its way into the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
+    /// Which job it is about.
+    pub subject: Subject,
     /// What was observed.
     pub observation: Observation,
     /// The sender's id of the message, by which a repeated one is known.
@@ -30,7 +45,30 @@ pub struct Report {
 impl Report {
     /// What a call of ours found out. Unknown jobs are created only where `creates` says so.
     pub fn of_call(observation: Observation, creates: bool) -> Self {
-        Self { observation, webhook_id: None, creates }
+        Self { subject: Subject::AtProvider, observation, webhook_id: None, creates }
+    }
+
+    /// What the provider says of a job that it was asked to begin for `job_id`.
+    pub fn of_submission(job_id: JobId, observation: Observation) -> Self {
+        Self { subject: Subject::Submission(job_id), ..Self::of_call(observation, true) }
+    }
+
+    /// How a job ended that no provider ever had.
+    pub fn of_ours(
+        job: &Job,
+        source: Source,
+        status: JobStatus,
+        error_message: Option<String>,
+        at: Timestamp,
+    ) -> Self {
+        let observation = Observation {
+            by_provider: false,
+            status: Some(status),
+            completed_at: Some(at),
+            error_message,
+            ..Observation::silent(&job.provider, &job.job_id.0, source, at)
+        };
+        Self { subject: Subject::Ours(job.job_id.clone()), ..Self::of_call(observation, false) }
     }
 }
 
@@ -87,34 +125,38 @@ pub fn record(
     prices: &Prices,
     now: Timestamp,
 ) -> Result<Recorded, StoreError> {
-    connection.write(|connection| {
-        let mut recorder = Recorder {
-            log: EventAppender::lock(connection, now)?,
-            connection,
-            prices,
-            now,
-            notices: Vec::new(),
-            ended: Vec::new(),
-            wanted_logs: Vec::new(),
-            kept_log_bytes: 0,
-            has_written: false,
-        };
-        let outcomes =
-            reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
-        let Recorder {
-            log,
-            connection,
-            notices,
-            ended,
-            wanted_logs,
-            kept_log_bytes,
-            has_written,
-            ..
-        } = recorder;
-        logs::add_to_sum(connection, kept_log_bytes)?;
-        let events = log.finish(connection)?;
-        Ok(Recorded { outcomes, events, notices, ended, wanted_logs, has_written })
-    })
+    connection.write(|connection| record_within(connection, reports, prices, now))
+}
+
+/// The same within a transaction that writes.
+///
+/// # Errors
+/// Where the database fails.
+pub(super) fn record_within(
+    connection: &mut Connection,
+    reports: &[Report],
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    let mut recorder = Recorder {
+        log: EventAppender::lock(connection, now)?,
+        connection,
+        prices,
+        now,
+        notices: Vec::new(),
+        ended: Vec::new(),
+        wanted_logs: Vec::new(),
+        kept_log_bytes: 0,
+        has_written: false,
+    };
+    let outcomes =
+        reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
+    let Recorder {
+        log, connection, notices, ended, wanted_logs, kept_log_bytes, has_written, ..
+    } = recorder;
+    logs::add_to_sum(connection, kept_log_bytes)?;
+    let events = log.finish(connection)?;
+    Ok(Recorded { outcomes, events, notices, ended, wanted_logs, has_written })
 }
 
 struct Recorder<'a> {
@@ -133,17 +175,39 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     fn record(&mut self, report: &Report) -> Result<Outcome, StoreError> {
         let said = &*report.observation.storable();
-        let mut known =
-            jobs::find_at_provider(self.connection, &said.provider, &said.provider_job_id)?;
-        if known.is_none() && !said.by_provider {
-            // The trainer may know its job by our identifier.
-            known = jobs::find(self.connection, &JobId(said.provider_job_id.clone()))?;
-        }
+        let known = self.known(&report.subject, said)?;
         let job_id = known
             .as_ref()
             .map_or_else(|| JobId(said.provider_job_id.clone()), |job| job.job_id.clone());
         let effect = self.effect_of(report, said, known)?;
         Ok(Outcome { job_id, effect })
+    }
+
+    /// The job that an observation is about, where we know it.
+    fn known(&mut self, subject: &Subject, said: &Observation) -> Result<Option<Job>, StoreError> {
+        if let Subject::Ours(job_id) = subject {
+            // Of a job that a provider has, only the provider says how it ended.
+            let job = jobs::find(self.connection, job_id)?;
+            return Ok(job.filter(|job| job.provider_job_id.is_none()));
+        }
+        let known = jobs::find_at_provider(self.connection, &said.provider, &said.provider_job_id)?;
+        match subject {
+            Subject::Submission(job_id) => self.join(job_id, said, known),
+            // The trainer may know its job by our identifier.
+            _ if known.is_none() && !said.by_provider => {
+                jobs::find(self.connection, &JobId(said.provider_job_id.clone()))
+            }
+            _ => Ok(known),
+        }
+    }
+
+    /// A job that was submitted here has changed its state, and its place in the queue changes with it.
+    fn follow_in_queue(&mut self, job: &Job) -> Result<(), StoreError> {
+        if !job.is_submitted() || job.status.is_active() {
+            return Ok(());
+        }
+        let ended = queue::end(self.connection, job, self.now)?;
+        queue::tell(self.connection, &mut self.log, "ended", ended.as_ref())
     }
 
     fn effect_of(
@@ -214,6 +278,7 @@ impl Recorder<'_> {
             let previous = change.previous;
             let event = Event::JobStatusChanged { job_id, status, previous, source, job: view };
             self.log.append(self.connection, &event)?;
+            self.follow_in_queue(job)?;
             self.note_end(job, said, true);
         } else if change.is_visible && change.alarms.is_empty() {
             let event = Event::JobUpdated { job_id, status, source, job: view };
@@ -368,7 +433,7 @@ mod tests {
         let webhook = |at| {
             let report = running("job", true);
             let observation = Observation { observed_at: from_micros(at), ..report.observation };
-            Report { observation, webhook_id: Some("msg".to_owned()), creates: true }
+            Report { observation, webhook_id: Some("msg".to_owned()), creates: true, ..report }
         };
         let told = |recorded: &Recorded| (recorded.events.len(), recorded.has_written);
         assert_eq!(told(&record_one(&mut connection, running("unknown", true))), (0, false));

@@ -3,12 +3,15 @@
 //! Diesel blocks, so it runs on a thread of its own. Every change goes the same way: one
 //! transaction that holds the job and its events, the commit, the announcement, the answer.
 
+pub mod queue;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
 
 use super::broadcaster::Announce;
+use super::dispatcher::LookAtQueue;
 use super::log_keeper::WantLogs;
 use crate::config::DatabaseUrl;
 use crate::db::connection::{Claim, Connection, Role};
@@ -150,6 +153,7 @@ pub struct JobStore {
     obstacle: StoreObstacle,
     announcements: Recipient<Announce>,
     log_keeper: Recipient<WantLogs>,
+    dispatcher: Recipient<LookAtQueue>,
 }
 
 /// What the store needs from whoever starts it.
@@ -168,6 +172,8 @@ pub struct JobStoreOptions {
     pub announcements: Recipient<Announce>,
     /// Told which jobs have ended without their logs, after the commit.
     pub log_keeper: Recipient<WantLogs>,
+    /// Told that jobs have ended, after the commit: others may have their places.
+    pub dispatcher: Recipient<LookAtQueue>,
 }
 
 impl JobStore {
@@ -181,6 +187,7 @@ impl JobStore {
             obstacle,
             announcements,
             log_keeper,
+            dispatcher,
         } = options;
         // The arbiter could start several; there is one, and it takes the connection.
         let connection = Mutex::new(Some(connection));
@@ -193,6 +200,7 @@ impl JobStore {
             obstacle: obstacle.clone(),
             announcements: announcements.clone(),
             log_keeper: log_keeper.clone(),
+            dispatcher: dispatcher.clone(),
         })
     }
 
@@ -242,6 +250,21 @@ impl JobStore {
         }
     }
 
+    /// Tells what was recorded to all whom it concerns.
+    fn tell(&self, recorded: Recorded) {
+        let Recorded { events, notices, ended, wanted_logs, has_written, .. } = recorded;
+        if has_written {
+            self.obstacle.is_gone();
+        }
+        if !ended.is_empty() {
+            self.dispatcher.do_send(LookAtQueue { ended: ended.clone() });
+        }
+        self.announce(Announce { events, notices, ended });
+        if !wanted_logs.is_empty() {
+            self.log_keeper.do_send(WantLogs(wanted_logs));
+        }
+    }
+
     fn record_event(&mut self, event: &Event<'_>) -> Result<(), StoreError> {
         let events = self.with_connection(|connection, _| {
             connection.write(|connection| append_one(connection, event))
@@ -268,17 +291,11 @@ impl Handler<RecordReports> for JobStore {
     type Result = Result<Vec<Outcome>, StoreError>;
 
     fn handle(&mut self, message: RecordReports, _: &mut Self::Context) -> Self::Result {
-        let Recorded { outcomes, events, notices, ended, wanted_logs, has_written } = self
-            .with_connection(|connection, prices| {
-                record(connection, &message.reports, prices, now())
-            })?;
-        if has_written {
-            self.obstacle.is_gone();
-        }
-        self.announce(Announce { events, notices, ended });
-        if !wanted_logs.is_empty() {
-            self.log_keeper.do_send(WantLogs(wanted_logs));
-        }
+        let mut recorded = self.with_connection(|connection, prices| {
+            record(connection, &message.reports, prices, now())
+        })?;
+        let outcomes = std::mem::take(&mut recorded.outcomes);
+        self.tell(recorded);
         Ok(outcomes)
     }
 }
@@ -290,7 +307,10 @@ impl Handler<DeleteJob> for JobStore {
         let events = self.with_connection(|connection, _| {
             connection.write(|connection| {
                 let job = jobs::delete(connection, &message.job_id)?;
-                append_one(connection, &Event::JobDeleted { job_id: &job.job_id })
+                append_one(
+                    connection,
+                    &Event::JobDeleted { job_id: &job.job_id, merged_into: None },
+                )
             })
         })?;
         self.announce(Announce::events(events));

@@ -1,0 +1,513 @@
+//! The queue: jobs on their way to a provider. Everything that changes it tells so in the log of events,
+//! in the same transaction.
+
+mod look;
+mod row;
+
+use chrono::Duration;
+use diesel::prelude::*;
+
+pub use self::look::{
+    Totals, by_status, ended, find, in_force, open, past_runs_seconds, past_waits_seconds, totals,
+    unresolved,
+};
+use self::look::{get, order_of};
+use self::row::NewEntry;
+use super::connection::Connection;
+use super::error::StoreError;
+use super::events::EventAppender;
+use super::observations::{Recorded, Report, record_within};
+use super::schema::queue_entries;
+use super::settings::{self, Setting};
+use super::{jobs, on_each_backend};
+use crate::domain::cost::Prices;
+use crate::domain::event::{Event, LoggedEvent};
+use crate::domain::job::{Job, JobId, JobStatus};
+use crate::domain::job_view::JobView;
+use crate::domain::observation::Source;
+use crate::domain::queue::{Limits, Priority, QueueEntry, QueueStatus, Schedule};
+use crate::domain::submission::Order;
+use crate::domain::timestamp::{Timestamp, to_micros};
+
+/// How many jobs may wait.
+pub const PENDING_MAX: i64 = 10_000;
+
+/// How long an idempotency key stands for the job that came with it first.
+const KEY_HOLDS: Duration = Duration::hours(24);
+
+/// A job that is to be submitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSubmission {
+    /// Our identifier for it, which goes along to the provider.
+    pub job_id: JobId,
+    /// Who is to run it.
+    pub provider: String,
+    /// What is run.
+    pub order: Order,
+    /// The name of the training configuration.
+    pub config_name: Option<String>,
+    /// Whose it is.
+    pub user_id: Option<String>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// How often it is handed over at most.
+    pub max_attempts: u32,
+    /// By which the same submission is known when it comes again.
+    pub idempotency_key: Option<String>,
+    /// What it is expected to cost.
+    pub estimated_cost_micro_usd: Option<i64>,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Enqueued {
+    /// The job: the new one, or the one that came with the same key.
+    pub job: Job,
+    /// Whether it was there before.
+    pub is_repeat: bool,
+    /// What is to be told.
+    pub events: Vec<LoggedEvent>,
+}
+
+/// Stores a job that is to be submitted.
+///
+/// # Errors
+/// Where too many wait, or the database fails.
+pub fn enqueue(
+    connection: &mut Connection,
+    new: &NewSubmission,
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Enqueued, StoreError> {
+    connection.write(|connection| {
+        if let Some(job) = known_by_key(connection, new, now)? {
+            return Ok(Enqueued { job, is_repeat: true, events: Vec::new() });
+        }
+        let pending = totals(connection)?.pending;
+        if pending >= PENDING_MAX {
+            return Err(StoreError::QueueFull { pending });
+        }
+        let mut job = Job {
+            config_name: new.config_name.clone(),
+            user_id: new.user_id.clone(),
+            model: new.order.target.model().map(str::to_owned),
+            ..Job::submitted(new.job_id.clone(), &new.provider, now)
+        };
+        prices.apply(&mut job);
+        jobs::insert(connection, &job)?;
+        let row = NewEntry::new(new, now);
+        on_each_backend!(&mut *connection, |c| {
+            diesel::insert_into(queue_entries::table).values(&row).execute(c)
+        })?;
+        let mut log = EventAppender::lock(connection, now)?;
+        let event = Event::JobDiscovered {
+            job_id: &job.job_id,
+            status: job.status,
+            source: Source::User,
+            job: JobView::new(&job, prices, now),
+        };
+        log.append(connection, &event)?;
+        tell(connection, &mut log, "queued", Some(&Moved::to(&job.job_id, QueueStatus::Pending)))?;
+        let events = log.finish(connection)?;
+        Ok(Enqueued { job, is_repeat: false, events })
+    })
+}
+
+fn known_by_key(
+    connection: &mut Connection,
+    new: &NewSubmission,
+    now: Timestamp,
+) -> Result<Option<Job>, StoreError> {
+    let Some(key) = &new.idempotency_key else { return Ok(None) };
+    let since = to_micros(now - KEY_HOLDS);
+    let known: Option<String> = on_each_backend!(&mut *connection, |c| {
+        queue_entries::table
+            .filter(queue_entries::idempotency_key.eq(key))
+            .filter(queue_entries::queued_at.gt(since))
+            .order(queue_entries::id.desc())
+            .select(queue_entries::job_id)
+            .first(c)
+            .optional()
+    })?;
+    match known {
+        Some(id) => jobs::find(connection, &JobId(id)),
+        None => Ok(None),
+    }
+}
+
+/// A job that is to be handed over now: its intent is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Which job.
+    pub job_id: JobId,
+    /// Who is to run it.
+    pub provider: String,
+    /// What is run.
+    pub order: Order,
+    /// Which attempt this is, from 1 on.
+    pub attempt: u32,
+    /// How many there are at most.
+    pub max_attempts: u32,
+    /// When by the provider's clock the newest job was created that was known before.
+    pub newest_known_at: Option<Timestamp>,
+}
+
+/// Takes up to `at_most` of the next ones out of the queue, as many as may be under way, and stores that they are being
+/// handed over. From then on each is under way until it is known not to be.
+///
+/// # Errors
+/// Where the database fails.
+pub fn claim(
+    connection: &mut Connection,
+    limits: Limits,
+    at_most: usize,
+    now: Timestamp,
+) -> Result<(Vec<Claim>, Vec<LoggedEvent>), StoreError> {
+    if totals(connection)?.pending == 0 {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    connection.write(|connection| {
+        let limits = in_force(connection, limits)?;
+        let entries = open(connection)?;
+        let schedule = Schedule::new(&entries, limits, now);
+        let mut log = EventAppender::lock(connection, now)?;
+        let mut claims = Vec::new();
+        for entry in schedule.next().take(at_most) {
+            let newest_known_at = jobs::newest_known_at(connection, &entry.provider)?;
+            let attempt = entry.attempt + 1;
+            on_each_backend!(&mut *connection, |c| {
+                diesel::update(queue_entries::table.filter(queue_entries::id.eq(entry.id)))
+                    .set((
+                        queue_entries::status.eq(QueueStatus::Submitting.as_str()),
+                        queue_entries::submitted_at.eq(to_micros(now)),
+                        queue_entries::newest_known_at.eq(newest_known_at.map(to_micros)),
+                        queue_entries::not_before.eq(None::<i64>),
+                        queue_entries::attempt.eq(i64::from(attempt)),
+                    ))
+                    .execute(c)
+            })?;
+            let moved = Moved::to(&entry.job_id, QueueStatus::Submitting);
+            tell(connection, &mut log, "submitting", Some(&moved))?;
+            claims.push(Claim {
+                job_id: entry.job_id.clone(),
+                provider: entry.provider.clone(),
+                order: order_of(connection, &entry.job_id)?,
+                attempt,
+                max_attempts: entry.max_attempts,
+                newest_known_at,
+            });
+        }
+        Ok((claims, log.finish(connection)?))
+    })
+}
+
+/// What is done with a job that the provider certainly does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is handed over again.
+    Again {
+        /// Not before this.
+        not_before: Timestamp,
+        /// Whether this attempt counts.
+        counts: bool,
+    },
+    /// It has failed.
+    Never,
+}
+
+/// Stores that the provider does not have a job that was being handed over, and why. One whose end was
+/// asked for meanwhile has ended with that. Nothing changes where it turned out meanwhile that the provider
+/// does have it.
+///
+/// # Errors
+/// Where the database fails.
+pub fn refuse(
+    connection: &mut Connection,
+    job_id: &JobId,
+    refusal: &Refusal,
+    words: &str,
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    connection.write(|connection| {
+        let Some(entry) = find(connection, job_id)? else { return Ok(Recorded::default()) };
+        if entry.status != QueueStatus::Submitting {
+            return Ok(Recorded::default());
+        }
+        let job = jobs::get(connection, job_id)?;
+        let mut end = |source, status, words| {
+            let report = Report::of_ours(&job, source, status, words, now);
+            record_within(connection, &[report], prices, now)
+        };
+        let (not_before, counts) = match refusal {
+            _ if job.cancel_requested_at.is_some() => {
+                return end(Source::User, JobStatus::Cancelled, None);
+            }
+            Refusal::Never => return end(Source::Queue, JobStatus::Failed, Some(words.to_owned())),
+            Refusal::Again { not_before, counts } => (not_before, counts),
+        };
+        let attempt = if *counts { entry.attempt } else { entry.attempt.saturating_sub(1) };
+        on_each_backend!(&mut *connection, |c| {
+            diesel::update(queue_entries::table.filter(queue_entries::id.eq(entry.id)))
+                .set((
+                    queue_entries::status.eq(QueueStatus::Pending.as_str()),
+                    queue_entries::not_before.eq(to_micros(*not_before)),
+                    queue_entries::attempt.eq(i64::from(attempt)),
+                    queue_entries::error_message.eq(words),
+                ))
+                .execute(c)
+        })?;
+        let mut log = EventAppender::lock(connection, now)?;
+        let moved =
+            Moved { reason: Some(words.to_owned()), ..Moved::to(job_id, QueueStatus::Pending) };
+        tell(connection, &mut log, "retrying", Some(&moved))?;
+        Ok(Recorded { events: log.finish(connection)?, has_written: true, ..Recorded::default() })
+    })
+}
+
+/// What became of the wish to end a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cancelled {
+    /// It had not been handed over, and has ended: no provider is to be asked.
+    Ended(Job),
+    /// The wish is stored. The provider is to be asked, once it is known to have the job.
+    Requested(Job),
+}
+
+/// Stores that a user wants a job to end.
+///
+/// # Errors
+/// Where there is none, it has ended, or the database fails.
+pub fn cancel(
+    connection: &mut Connection,
+    job_id: &JobId,
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<(Cancelled, Recorded), StoreError> {
+    connection.write(|connection| {
+        let job = jobs::get(connection, job_id)?;
+        if job.status.is_terminal() {
+            let status = job.status;
+            return Err(StoreError::Finished { job_id: job.job_id, status });
+        }
+        let entry = find(connection, job_id)?;
+        if job.provider_job_id.is_none()
+            && entry.is_none_or(|entry| entry.status == QueueStatus::Pending)
+        {
+            let report = Report::of_ours(&job, Source::User, JobStatus::Cancelled, None, now);
+            let recorded = record_within(connection, &[report], prices, now)?;
+            return Ok((Cancelled::Ended(jobs::get(connection, job_id)?), recorded));
+        }
+        if job.cancel_requested_at.is_some() {
+            return Ok((Cancelled::Requested(job), Recorded::default()));
+        }
+        let recorded = change_cancel_request(connection, &job, Some(now), prices, now)?;
+        Ok((Cancelled::Requested(jobs::get(connection, job_id)?), recorded))
+    })
+}
+
+/// Takes back the wish to end a job, which the provider will not hear of.
+///
+/// # Errors
+/// Where there is no such job, or the database fails.
+pub fn withdraw_cancel(
+    connection: &mut Connection,
+    job_id: &JobId,
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    connection.write(|connection| {
+        let job = jobs::get(connection, job_id)?;
+        change_cancel_request(connection, &job, None, prices, now)
+    })
+}
+
+fn change_cancel_request(
+    connection: &mut Connection,
+    job: &Job,
+    at: Option<Timestamp>,
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Recorded, StoreError> {
+    jobs::set_cancel_requested(connection, &job.job_id, at)?;
+    let job = Job { cancel_requested_at: at, ..job.clone() };
+    let mut log = EventAppender::lock(connection, now)?;
+    let event = Event::JobUpdated {
+        job_id: &job.job_id,
+        status: job.status,
+        source: Source::User,
+        job: JobView::new(&job, prices, now),
+    };
+    log.append(connection, &event)?;
+    Ok(Recorded { events: log.finish(connection)?, has_written: true, ..Recorded::default() })
+}
+
+/// Makes a job that waits more or less urgent; None is as urgent as it was submitted.
+///
+/// # Errors
+/// Where it does not wait in the queue, or the database fails.
+pub fn prioritize(
+    connection: &mut Connection,
+    job_id: &JobId,
+    priority: Option<Priority>,
+    now: Timestamp,
+) -> Result<(QueueEntry, QueueEntry, Vec<LoggedEvent>), StoreError> {
+    connection.write(|connection| {
+        let before = get(connection, job_id)?;
+        if before.status != QueueStatus::Pending {
+            let (job_id, status) = (before.job_id, before.status);
+            return Err(StoreError::NotWaiting { job_id, status });
+        }
+        on_each_backend!(&mut *connection, |c| {
+            diesel::update(queue_entries::table.filter(queue_entries::id.eq(before.id)))
+                .set(queue_entries::priority_override.eq(priority.map(Priority::number)))
+                .execute(c)
+        })?;
+        let mut log = EventAppender::lock(connection, now)?;
+        tell(connection, &mut log, "priority", Some(&Moved::to(job_id, before.status)))?;
+        let after = QueueEntry { priority_override: priority, ..before.clone() };
+        Ok((before, after, log.finish(connection)?))
+    })
+}
+
+/// What of the queue can be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueSetting {
+    /// Whether nobody is handed over.
+    Paused(bool),
+    /// How many jobs may be under way, of all and of one user, as far as they are to change.
+    Limits {
+        /// Of all.
+        max_concurrent: Option<usize>,
+        /// Of one user.
+        user_max_concurrent: Option<usize>,
+    },
+}
+
+/// Changes a setting of the queue, which survives a restart.
+///
+/// # Errors
+/// Where the database fails.
+pub fn configure(
+    connection: &mut Connection,
+    setting: QueueSetting,
+    now: Timestamp,
+) -> Result<Vec<LoggedEvent>, StoreError> {
+    connection.write(|connection| {
+        let change = match setting {
+            QueueSetting::Paused(is_paused) => {
+                let value = is_paused.then_some("true");
+                settings::set(connection, Setting::QueuePaused, value)?;
+                if is_paused { "paused" } else { "resumed" }
+            }
+            QueueSetting::Limits { max_concurrent, user_max_concurrent } => {
+                let given = [
+                    (Setting::QueueMaxConcurrent, max_concurrent),
+                    (Setting::QueueUserMaxConcurrent, user_max_concurrent),
+                ];
+                for (setting, limit) in given {
+                    if let Some(limit) = limit {
+                        settings::set(connection, setting, Some(&limit.to_string()))?;
+                    }
+                }
+                "limits"
+            }
+        };
+        let mut log = EventAppender::lock(connection, now)?;
+        tell(connection, &mut log, change, None)?;
+        log.finish(connection)
+    })
+}
+
+/// Deletes the entries of jobs that ended before an instant, and answers how many. The jobs stay.
+///
+/// # Errors
+/// Where the database fails.
+pub fn clean_up(connection: &mut Connection, before: Timestamp) -> Result<usize, StoreError> {
+    let open = QueueStatus::OPEN.map(QueueStatus::as_str);
+    Ok(on_each_backend!(connection, |c| {
+        let ended = queue_entries::table
+            .filter(queue_entries::status.ne_all(open))
+            .filter(queue_entries::completed_at.lt(to_micros(before)));
+        diesel::delete(ended).execute(c)
+    })?)
+}
+
+/// An entry that has moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Moved {
+    job_id: JobId,
+    status: QueueStatus,
+    reason: Option<String>,
+}
+
+impl Moved {
+    fn to(job_id: &JobId, status: QueueStatus) -> Self {
+        Self { job_id: job_id.clone(), status, reason: None }
+    }
+}
+
+/// The provider has taken a job. None where the queue does not have it.
+pub(super) fn accept(
+    connection: &mut Connection,
+    job_id: &JobId,
+    now: Timestamp,
+) -> Result<Option<Moved>, StoreError> {
+    let changed = on_each_backend!(connection, |c| {
+        diesel::update(queue_entries::table.filter(queue_entries::job_id.eq(&job_id.0)))
+            .set((
+                queue_entries::status.eq(QueueStatus::Running.as_str()),
+                queue_entries::started_at.eq(to_micros(now)),
+                queue_entries::not_before.eq(None::<i64>),
+                queue_entries::error_message.eq(None::<String>),
+            ))
+            .execute(c)
+    })?;
+    Ok((changed > 0).then(|| Moved::to(job_id, QueueStatus::Running)))
+}
+
+/// A job has ended. None where the queue does not have it.
+pub(super) fn end(
+    connection: &mut Connection,
+    job: &Job,
+    now: Timestamp,
+) -> Result<Option<Moved>, StoreError> {
+    let status = QueueStatus::of_job(job.status);
+    let changed = on_each_backend!(connection, |c| {
+        diesel::update(queue_entries::table.filter(queue_entries::job_id.eq(&job.job_id.0)))
+            .set((
+                queue_entries::status.eq(status.as_str()),
+                queue_entries::completed_at.eq(to_micros(now)),
+                queue_entries::not_before.eq(None::<i64>),
+                queue_entries::error_message.eq(&job.error_message),
+            ))
+            .execute(c)
+    })?;
+    let reason = job.error_message.clone();
+    Ok((changed > 0).then(|| Moved { reason, ..Moved::to(&job.job_id, status) }))
+}
+
+/// Tells that the queue has changed, where it has: `moved` is the entry, and None without an entry of it.
+pub(super) fn tell(
+    connection: &mut Connection,
+    log: &mut EventAppender,
+    change: &'static str,
+    moved: Option<&Moved>,
+) -> Result<(), StoreError> {
+    let is_of_entry = !matches!(change, "paused" | "resumed" | "limits");
+    if moved.is_none() && is_of_entry {
+        return Ok(());
+    }
+    let Totals { pending, running } = totals(connection)?;
+    log.append(
+        connection,
+        &Event::QueueChanged {
+            change,
+            job_id: moved.map(|moved| &moved.job_id),
+            queue_status: moved.map(|moved| moved.status),
+            reason: moved.and_then(|moved| moved.reason.as_deref()),
+            total_pending: pending,
+            total_running: running,
+        },
+    )
+}
