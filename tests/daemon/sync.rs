@@ -235,7 +235,7 @@ async fn jobs_of_other_models_than_the_configured_ones_are_kept_out() {
 #[case::garbage(FaultKind::Garbage, 502, "provider_garbled", "cannot be read")]
 #[case::cut(FaultKind::CutJson, 502, "provider_garbled", "cannot be read")]
 #[case::truncated(FaultKind::TruncatedBody, 502, "provider_garbled", "cannot be read")]
-#[case::reset(FaultKind::Reset, 502, "provider_unreachable", "cannot be reached")]
+#[case::reset(FaultKind::Reset, 502, "provider_unreachable", "connection to the provider broke")]
 #[actix_web::test]
 async fn a_failure_of_the_provider_is_an_error_with_its_words_and_never_a_zero(
     #[case] fault: FaultKind,

@@ -72,7 +72,7 @@ pub(super) async fn hand_over(
 }
 
 /// What follows from an attempt that failed; None where the provider may have taken the job.
-fn after_error(
+pub fn after_error(
     error: &SubmitError,
     attempt: u32,
     max_attempts: u32,

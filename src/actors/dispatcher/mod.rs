@@ -4,8 +4,8 @@
 //! says nothing, a crash), the provider's own jobs are searched, and only when they have not shown the
 //! job for long enough is it handed over again. What cannot be decided fails with words that say so.
 
-mod attempt;
-mod search;
+pub mod attempt;
+pub mod search;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;

@@ -7,9 +7,10 @@ use super::{Destination, DispatcherOptions, answered};
 use crate::actors::job_reader::Read;
 use crate::actors::job_reader::queue::ListKnownAtProvider;
 use crate::actors::provider_client::{FetchCandidates, FetchJob};
+use crate::db::jobs::KnownJob;
 use crate::db::queue::{Claim, Refusal};
-use crate::domain::submission::{Candidate, Known, SecretInputs, Verdict, judge};
-use crate::domain::timestamp::now;
+use crate::domain::submission::{Candidate, Known, SecretInputs, Verdict, Wanted};
+use crate::domain::timestamp::{Timestamp, now};
 
 /// How many pages of the provider's jobs are searched. Only where nothing was known of the provider before
 /// could it be more than one or two.
@@ -38,29 +39,12 @@ impl Search {
                 return;
             }
         };
-        match verdict {
-            Verdict::Taken(id) => self.take(place, id).await,
-            // A webhook may still tell.
-            _ if !self.is_settled => {}
-            Verdict::Absent => {
-                log::info!("the provider does not have job {job_id}");
-                let Claim { attempt, max_attempts, .. } = self.claim;
-                let words = format!(
-                    "{}; the provider does not have the job (attempt {attempt} of {max_attempts})",
-                    self.words
-                );
-                let refusal = again(attempt, max_attempts, now());
+        match decide(&self.claim, verdict, self.is_settled, &self.words, now()) {
+            Decision::Take(id) => self.take(place, id).await,
+            Decision::Wait => {}
+            Decision::Refuse { refusal, words } => {
+                log::warn!("job {job_id}: {words}");
                 refuse(&self.options, job_id.clone(), refusal, words).await;
-            }
-            Verdict::Undecided(ids) => {
-                let words = format!(
-                    "whether it was submitted cannot be told ({}): it may be {}. It is not submitted \
-                     again, so that nothing runs twice",
-                    self.words,
-                    ids.join(" or "),
-                );
-                log::error!("job {job_id}: {words}");
-                refuse(&self.options, job_id.clone(), Refusal::Never, words).await;
             }
         }
     }
@@ -88,19 +72,7 @@ impl Search {
         };
         let known = answered(self.options.known.send(Read(question)).await);
         let known = known.map_err(|error| error.to_string())?;
-        let rules_out = |candidate: &Candidate| {
-            let known = known.iter().find(|one| one.provider_job_id == candidate.provider_job_id);
-            known.is_some_and(|job| {
-                let is_other_submission =
-                    job.job_id.0 != job.provider_job_id && job.job_id != self.claim.job_id;
-                Known { is_other_submission, created_at: job.provider_created_at }
-                    .rules_out(self.claim.newest_known_at)
-            })
-        };
-        found.retain(|candidate| !rules_out(candidate));
-        let Claim { job_id, order, .. } = &self.claim;
-        let input = order.input(&SecretInputs::default());
-        Ok(judge(job_id, order.target.model(), &input, &found, self.has_twin))
+        Ok(look_among(&self.claim, found, &known, self.has_twin))
     }
 
     /// The provider has it, under this identifier.
@@ -117,6 +89,83 @@ impl Search {
             }
             Ok(Err(error)) => log::warn!("job {job_id} is {provider_job_id}: {error}"),
             Err(_) => {}
+        }
+    }
+}
+
+/// What is done after a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The provider calls it so.
+    Take(String),
+    /// It is searched for again.
+    Wait,
+    /// The provider does not have it, or nobody can tell.
+    Refuse {
+        /// What is done with it.
+        refusal: Refusal,
+        /// Why.
+        words: String,
+    },
+}
+
+/// Looks for a job among those that the provider shows, of which some are `known` here.
+pub fn look_among(
+    claim: &Claim,
+    mut found: Vec<Candidate>,
+    known: &[KnownJob],
+    has_twin: bool,
+) -> Verdict {
+    let rules_out = |job: &KnownJob| {
+        let is_submission = job.job_id.0 != job.provider_job_id;
+        let known = Known {
+            is_other_submission: is_submission && job.job_id != claim.job_id,
+            created_at: job.provider_created_at,
+        };
+        known.rules_out(claim.newest_known_at)
+    };
+    found.retain(|candidate| {
+        let mut known = known.iter();
+        !known.any(|job| job.provider_job_id == candidate.provider_job_id && rules_out(job))
+    });
+    let Claim { job_id, order, .. } = claim;
+    let input = order.input(&SecretInputs::default());
+    let wanted = Wanted {
+        job_id,
+        model: order.target.model(),
+        input: &input,
+        is_partial: order.hides_secrets_in_texts(),
+        has_twin,
+    };
+    wanted.judge(&found)
+}
+
+/// What follows from a search. Until the provider had the time that it may need to show the job
+/// (`is_settled`), only that it is there counts; a webhook may still tell.
+pub fn decide(
+    claim: &Claim,
+    verdict: Verdict,
+    is_settled: bool,
+    words: &str,
+    now: Timestamp,
+) -> Decision {
+    let Claim { attempt, max_attempts, .. } = *claim;
+    match verdict {
+        Verdict::Taken(id) => Decision::Take(id),
+        _ if !is_settled => Decision::Wait,
+        Verdict::Absent => {
+            let words = format!(
+                "{words}; the provider does not have the job (attempt {attempt} of {max_attempts})"
+            );
+            Decision::Refuse { refusal: again(attempt, max_attempts, now), words }
+        }
+        Verdict::Undecided(ids) => {
+            let words = format!(
+                "whether it was submitted cannot be told ({words}): it may be {}. It is not submitted again, \
+                 so that nothing runs twice",
+                ids.join(" or "),
+            );
+            Decision::Refuse { refusal: Refusal::Never, words }
         }
     }
 }

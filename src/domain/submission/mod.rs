@@ -7,7 +7,7 @@ mod secrets;
 
 pub use self::input::{TrainerConfig, UnusableConfig};
 pub use self::order::{Order, Payload, Target, profile_model, tagged};
-pub use self::search::{Candidate, Known, Verdict, judge};
+pub use self::search::{Candidate, Known, Verdict, Wanted};
 pub use self::secrets::{SecretInputs, take_secrets};
 
 /// The parameter of a webhook's URL by which a provider tells us of which submission it speaks.

@@ -78,6 +78,11 @@ impl Order {
         }
     }
 
+    /// Whether a text among the inputs holds secrets, so that the provider shows another text than is stored.
+    pub fn hides_secrets_in_texts(&self) -> bool {
+        matches!(self.payload, Payload::Trainer(_)) && !self.secrets.is_empty()
+    }
+
     /// Whether the provider gets a token of Hugging Face, where we have one.
     pub fn wants_hub_token(&self) -> bool {
         match &self.payload {

@@ -51,45 +51,62 @@ pub enum Verdict {
     Undecided(Vec<String>),
 }
 
-/// Looks for the submission `job_id` of `model` with `input` among the candidates, without those that what we
-/// know [rules out](Known::rules_out). `twins` says that another submission with the same
-/// input is looked for as well, so that the input tells nothing.
-pub fn judge(
-    job_id: &JobId,
-    model: Option<&str>,
-    input: &Map<String, Value>,
-    candidates: &[Candidate],
-    twins: bool,
-) -> Verdict {
-    let mut alike = Vec::new();
-    let mut unclear = Vec::new();
-    for candidate in candidates {
-        match &candidate.submission {
-            Some(said) if said == job_id => {
-                return Verdict::Taken(candidate.provider_job_id.clone());
+/// The submission that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Our identifier of it.
+    pub job_id: &'a JobId,
+    /// What was to run, where that can be told.
+    pub model: Option<&'a str>,
+    /// What it got, without its secrets.
+    pub input: &'a Map<String, Value>,
+    /// A text among the inputs holds secrets, so that it cannot be compared.
+    pub is_partial: bool,
+    /// Another submission with the same input is looked for as well, so that the input tells nothing.
+    pub has_twin: bool,
+}
+
+impl Wanted<'_> {
+    /// Looks for it among the candidates, without those that what we know [rules out](Known::rules_out).
+    pub fn judge(&self, candidates: &[Candidate]) -> Verdict {
+        let mut alike = Vec::new();
+        let mut unclear = Vec::new();
+        for candidate in candidates {
+            match &candidate.submission {
+                Some(said) if said == self.job_id => {
+                    return Verdict::Taken(candidate.provider_job_id.clone());
+                }
+                Some(_) => continue,
+                None => {}
             }
-            Some(_) => continue,
-            None => {}
+            match self.likeness(candidate) {
+                Likeness::Same => alike.push(candidate.provider_job_id.clone()),
+                Likeness::Unclear => unclear.push(candidate.provider_job_id.clone()),
+                Likeness::Different => {}
+            }
         }
-        let is_other_model = match (model, candidate.model.as_deref()) {
+        match (alike.as_slice(), unclear.is_empty(), self.has_twin) {
+            ([], true, _) => Verdict::Absent,
+            ([only], true, false) => Verdict::Taken(only.clone()),
+            _ => {
+                alike.append(&mut unclear);
+                Verdict::Undecided(alike)
+            }
+        }
+    }
+
+    fn likeness(&self, candidate: &Candidate) -> Likeness {
+        let is_other_model = match (self.model, candidate.model.as_deref()) {
             (Some(ours), Some(theirs)) => !ours.eq_ignore_ascii_case(theirs),
             _ => false,
         };
         if is_other_model {
-            continue;
+            return Likeness::Different;
         }
-        match candidate.input.as_ref().map(|theirs| compare(input, theirs)) {
-            Some(Likeness::Same) => alike.push(candidate.provider_job_id.clone()),
-            Some(Likeness::Different) => {}
-            Some(Likeness::Unclear) | None => unclear.push(candidate.provider_job_id.clone()),
-        }
-    }
-    match (alike.as_slice(), unclear.is_empty(), twins) {
-        ([], true, _) => Verdict::Absent,
-        ([only], true, false) => Verdict::Taken(only.clone()),
-        _ => {
-            alike.append(&mut unclear);
-            Verdict::Undecided(alike)
+        match candidate.input.as_ref().map(|theirs| compare(self.input, theirs)) {
+            Some(Likeness::Same) if self.is_partial => Likeness::Unclear,
+            Some(likeness) => likeness,
+            None => Likeness::Unclear,
         }
     }
 }
@@ -157,9 +174,14 @@ mod tests {
         Candidate { provider_job_id, submission: None, model, input }
     }
 
+    fn wanted<'a>(job_id: &'a JobId, input: &'a Map<String, Value>) -> Wanted<'a> {
+        let (model, is_partial, has_twin) = (Some("a/trainer"), false, false);
+        Wanted { job_id, model, input, is_partial, has_twin }
+    }
+
     fn judged(candidates: &[Candidate]) -> Verdict {
         let input = object(json!({"config_json": "{}", "steps": 5.0, "hf_token": "x"}));
-        judge(&JobId("ours".to_owned()), Some("a/trainer"), &input, candidates, false)
+        wanted(&JobId("ours".to_owned()), &input).judge(candidates)
     }
 
     fn ours() -> Value {
@@ -204,14 +226,11 @@ mod tests {
         ] {
             assert_eq!(judged(&[candidate("p1", hidden)]), undecided(&["p1"]));
         }
-        let input = object(json!({"steps": 5}));
-        let twin = judge(
-            &JobId("ours".to_owned()),
-            None,
-            &input,
-            &[candidate("p1", json!({"steps": 5}))],
-            true,
-        );
-        assert_eq!(twin, undecided(&["p1"]));
+        let (id, input) = (JobId("ours".to_owned()), object(json!({"steps": 5})));
+        let only = [candidate("p1", json!({"steps": 5}))];
+        let wanted = wanted(&id, &input);
+        assert_eq!(wanted.judge(&only), Verdict::Taken("p1".to_owned()));
+        assert_eq!(Wanted { has_twin: true, ..wanted }.judge(&only), undecided(&["p1"]));
+        assert_eq!(Wanted { is_partial: true, ..wanted }.judge(&only), undecided(&["p1"]));
     }
 }

@@ -113,7 +113,10 @@ impl PredictionPage {
     /// and ends the search, also where the provider does not know the filter.
     ///
     /// An entry that cannot be read could be the one, so it must not be left out.
-    pub(super) fn into_candidates(
+    ///
+    /// # Errors
+    /// Where an entry cannot be read.
+    pub fn into_candidates(
         self,
         cursor: Option<&str>,
         since: Option<Timestamp>,
