@@ -43,6 +43,10 @@ pub struct Liveness {
     /// The newest log that we read, and when we last read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     read: Option<(LogMark, i64)>,
+    /// The newest log that we asked for, and when we last did. What is sent to us may be long past: only an
+    /// answer tells that there is no more of a log by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<(LogMark, i64)>,
     /// The first step at which the loss was nan or infinite.
     #[serde(skip_serializing_if = "Option::is_none")]
     loss_not_finite_step: Option<u64>,
@@ -101,7 +105,9 @@ impl Liveness {
         }
         let Some(reading) = &said.progress else { return };
         let ProgressReading { generation, log_bytes, ref progress, .. } = *reading;
-        self.read = self.read.max(Some((LogMark { generation, log_bytes }, at)));
+        let mark = LogMark { generation, log_bytes };
+        self.read = self.read.max(Some((mark, at)));
+        self.asked = self.asked.max(reading.asked_at.map(|asked_at| (mark, to_micros(asked_at))));
         let (first_at, restarts) = (Reverse(at), progress.restarts);
         let step = progress.step.map(|step| StepSeen { generation, restarts, step, first_at });
         self.step = self.step.max(step);
@@ -149,9 +155,10 @@ impl Liveness {
     /// How long the furthest step has been the last one, and since when.
     fn without_a_step(&self, step: u64) -> Option<(Duration, Timestamp)> {
         let seen = self.step.filter(|seen| seen.step == step)?;
-        let (_, read_at) = self.read?;
+        let (newest, _) = self.read?;
+        let (_, asked_at) = self.asked.filter(|(mark, _)| *mark >= newest)?;
         let since = from_micros(seen.first_at.0);
-        Some((from_micros(read_at) - since, since))
+        Some((from_micros(asked_at) - since, since))
     }
 }
 
@@ -214,7 +221,12 @@ mod tests {
             seconds_per_step: Some(60.0),
             ..Progress::default()
         };
-        let reading = ProgressReading { progress, log_bytes: bytes, ..ProgressReading::default() };
+        let reading = ProgressReading {
+            progress,
+            log_bytes: bytes,
+            asked_at: Some(minute(at)),
+            ..ProgressReading::default()
+        };
         Observation { progress: Some(reading), ..said(at) }
     }
 
@@ -265,6 +277,19 @@ mod tests {
     #[test]
     fn only_looking_again_shows_that_a_job_is_stalled() {
         assert_eq!(told(&[at_step(0, 10, 5), said(60)]).stalled_since(), None);
+    }
+
+    #[test]
+    fn what_was_sent_may_be_long_past_and_shows_nothing() {
+        let sent = |at, bytes, step| {
+            let mut sent = at_step(at, bytes, step);
+            sent.progress.as_mut().expect("a log").asked_at = None;
+            sent
+        };
+        assert_eq!(told(&[at_step(0, 10, 5), sent(60, 10, 5)]).stalled_since(), None);
+        // Nor does an older answer, once more of the log was seen.
+        let more = [at_step(0, 10, 5), sent(1, 20, 5), at_step(60, 10, 5)];
+        assert_eq!(told(&more).stalled_since(), None);
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub(crate) struct Auditor {
     told: BTreeMap<String, JobStatus>,
     /// How far each job had come by what the daemon acknowledged or stored.
     acknowledged: BTreeMap<String, u8>,
+    /// The job that stands for each submission.
+    submissions: BTreeMap<usize, String>,
+    /// Whether a submission has come to another job than the one that stands for it.
+    broken: Option<String>,
     /// How many events were read.
     pub(crate) events: u64,
     /// How many of them told of a state.
@@ -53,6 +57,7 @@ struct Told {
     #[serde(rename = "type")]
     kind: String,
     seq: i64,
+    source: Option<String>,
     job_id: Option<String>,
     status: Option<JobStatus>,
     previous: Option<JobStatus>,
@@ -115,13 +120,26 @@ impl Auditor {
         }
         self.last_seq = seq;
         self.events += 1;
+        if kind == "job_deleted" {
+            self.told.remove(job.unwrap_or_default());
+        }
         let (Some(id), Some(status)) = (job, told.status) else { return Ok(()) };
-        let Some(truth) = provider.job(id) else {
-            return object(job, "it was never made");
+        let truth = match Self::is_submission(id) {
+            true => provider.of_submission(id).next(),
+            false => match provider.job(id) {
+                None => return object(job, "it was never made"),
+                truth => truth,
+            },
         };
-        let is = truth.status(now);
+        // A submission is told of before it begins, and may fail before or without.
+        let is_of_queue = Self::is_submission(id)
+            && (status == JobStatus::Pending
+                || (status == JobStatus::Failed && told.source.as_deref() == Some("queue")));
+        let is = truth.map_or(JobStatus::Pending, |truth| truth.status(now));
         let is_true = status == is || (stage(status) < stage(is) && !status.is_terminal());
-        if !is_true || (status == JobStatus::Running && truth.started_at.is_none()) {
+        let runs_unstarted =
+            status == JobStatus::Running && truth.is_none_or(|truth| truth.started_at.is_none());
+        if !is_of_queue && (!is_true || runs_unstarted) {
             return object(job, format!("{kind}: it is said to be {status}, and is {is}"));
         }
         let known = self.told.insert(id.to_owned(), status);
@@ -135,12 +153,13 @@ impl Auditor {
                 }
             }
             ("job_gone", Some(known)) if known == status => {
-                if truth.is_known(now) {
+                if truth.is_none_or(|truth| truth.is_known(now)) {
                     return object(job, "it is said to be gone, and is there");
                 }
             }
             ("job_stalled", Some(known)) if known == status => {
-                if truth.hangs_at_step.is_none() && !self.is_clock_set {
+                let hangs = truth.is_some_and(|truth| truth.hangs_at_step.is_some());
+                if !hangs && !self.is_clock_set {
                     return object(job, "it is said to be stalled, and never hangs");
                 }
             }
@@ -150,10 +169,34 @@ impl Auditor {
         Ok(())
     }
 
+    /// Whether a job's identifier is one that the daemon gave to a submission.
+    fn is_submission(id: &str) -> bool {
+        id.starts_with("sub")
+    }
+
+    /// Notes that a user was told which job stands for what was submitted.
+    pub(crate) fn submitted(&mut self, number: usize, job: &str) {
+        let known = self.submissions.entry(number).or_insert_with(|| job.to_owned());
+        if known != job {
+            self.broken = Some(format!("submission {number} is {known}, and is said to be {job}"));
+        }
+    }
+
+    /// Nothing that was submitted once begins twice.
+    pub(crate) fn check_no_doubles(&self, provider: &Provider) -> Result<(), Objection> {
+        let newest = provider.jobs.iter().rev().find_map(|job| job.submission.as_deref());
+        let Some(newest) = newest else { return Ok(()) };
+        let begun = provider.of_submission(newest).count();
+        if begun > 1 { object(Some(newest), format!("it began {begun} times")) } else { Ok(()) }
+    }
+
     /// What a daemon that has just come back must still know.
-    pub(crate) fn check_acknowledged(&self) -> Result<(), Objection> {
+    pub(crate) fn check_acknowledged(&self, provider: &Provider) -> Result<(), Objection> {
         for (id, stage_known) in &self.acknowledged {
-            let told = self.told.get(id).map_or(0, |status| stage(*status));
+            let stage_of = |id: &str| self.told.get(id).map_or(0, |status| stage(*status));
+            // It may have turned out to be a submission.
+            let submission = provider.job(id).and_then(|job| job.submission.as_deref());
+            let told = stage_of(id).max(submission.map_or(0, stage_of));
             if told < *stage_known {
                 return object(Some(id), format!("stage {stage_known} was stored, and is {told}"));
             }
@@ -167,7 +210,13 @@ impl Auditor {
         connection: &mut Connection,
         truth: &Truth<'_>,
     ) -> Result<(), Objection> {
-        self.check_acknowledged()?;
+        self.check_acknowledged(truth.provider)?;
+        if let Some(words) = &self.broken {
+            return object(None, words.clone());
+        }
+        if let Some(lost) = self.submissions.values().find(|job| !self.told.contains_key(*job)) {
+            return object(Some(lost), "it was submitted, and nobody tells of it");
+        }
         let mut after = None;
         let mut stored = 0;
         loop {
@@ -176,7 +225,11 @@ impl Auditor {
             after = Some(last.job_id.clone());
             stored += page.len();
             for job in &page {
-                self.check_job(job, truth)?;
+                if Self::is_submission(&job.job_id.0) {
+                    self.check_submission(job, truth)?;
+                } else {
+                    self.check_job(job, truth)?;
+                }
             }
         }
         if stored != self.told.len() {
@@ -211,6 +264,37 @@ impl Auditor {
         } else {
             object(id, "nobody says that it is gone")
         }
+    }
+
+    /// What was submitted has begun and is followed, or has not and says why.
+    fn check_submission(&self, job: &Job, truth: &Truth<'_>) -> Result<(), Objection> {
+        let id = Some(job.job_id.0.as_str());
+        if self.told.get(&job.job_id.0) != Some(&job.status) {
+            return object(id, format!("{} is stored, and was not told", job.status));
+        }
+        let begun = truth.provider.of_submission(&job.job_id.0).next();
+        match (begun, job.provider_job_id.as_deref()) {
+            (Some(is), Some(attached)) if is.id == attached => check_fields(job, is, truth),
+            (_, Some(attached)) => object(id, format!("it is taken for {attached}")),
+            (_, None) if job.status == JobStatus::Pending && begun.is_none() => Ok(()),
+            (_, None) if job.status != JobStatus::Failed || job.error_message.is_none() => {
+                object(id, format!("it is {}, and nobody says why", job.status))
+            }
+            (None, None) => Ok(()),
+            // Nobody could tell that this is it, so it is followed by itself.
+            (Some(is), None) if self.told.contains_key(&is.id) => Ok(()),
+            (Some(is), None) => object(id, format!("{} runs unseen", is.id)),
+        }
+    }
+
+    /// How many submissions failed although they had begun: nobody could tell.
+    pub(crate) fn undecided(&self, provider: &Provider) -> u64 {
+        let failed = |job: &&String| self.told.get(*job) == Some(&JobStatus::Failed);
+        let jobs = self.submissions.values().filter(failed);
+        jobs.filter(|job| {
+            provider.of_submission(job).next().is_some_and(|is| self.told.contains_key(&is.id))
+        })
+        .count() as u64
     }
 
     /// The least time between the two rounds after which everything must be right.
@@ -352,8 +436,8 @@ mod tests {
     #[test]
     fn a_fact_that_was_taken_and_is_forgotten_is_objected_to() {
         let mut auditor = judge(&life()[..2], 3 * HOUR).expect("no objection");
-        assert_eq!(auditor.check_acknowledged(), Ok(()));
+        assert_eq!(auditor.check_acknowledged(&provider()), Ok(()));
         auditor.acknowledge("job00000", JobStatus::Completed);
-        assert!(auditor.check_acknowledged().is_err());
+        assert!(auditor.check_acknowledged(&provider()).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use rand::Rng as _;
 
-use crate::world::{MINUTE, Micros, World};
+use crate::world::{MINUTE, Micros, SECOND, World};
 
 /// How bad a world is. Every fault can also be missing.
 #[derive(Debug, Clone)]
@@ -20,6 +20,10 @@ pub(crate) struct Climate {
     pub(crate) strange_word: f64,
     pub(crate) crash: f64,
     pub(crate) clock_jumps: bool,
+    /// How often the queue is looked at.
+    pub(crate) look_every: Micros,
+    /// Whether the jobs' inputs say of which submission they are. Only then do others give theirs the same.
+    pub(crate) shows_submissions: bool,
 }
 
 impl Climate {
@@ -47,6 +51,8 @@ impl Climate {
             strange_word,
             crash,
             clock_jumps: world.chance(0.3),
+            look_every: world.random.random_range(5 * SECOND..2 * MINUTE),
+            shows_submissions: world.chance(0.3),
         }
     }
 }

@@ -10,19 +10,22 @@ use diesel::connection::{Connection as _, InstrumentationEvent, SimpleConnection
 use jobsyncd::config::DatabaseUrl;
 use jobsyncd::db::connection::{Connection, Role};
 use jobsyncd::db::error::StoreError;
-use jobsyncd::db::jobs::{self, ActiveJob};
+use jobsyncd::db::jobs::{self, ActiveJob, KnownJob};
 use jobsyncd::db::observations::{Effect, Report, record};
+use jobsyncd::db::queue::{self, Claim, NewSubmission, Refusal};
 use jobsyncd::domain::breaker::Breaker;
 use jobsyncd::domain::cost::Prices;
+use jobsyncd::domain::job::JobId;
 use jobsyncd::domain::observation::{Observation, Source};
 use jobsyncd::domain::poll_round::{Density, PollRound, RoundScope};
+use jobsyncd::domain::queue::Limits;
 use jobsyncd::domain::rate_budget::RateBudget;
 use jobsyncd::domain::signature::{SignatureHeaders, SigningKey, require_recent, verify};
 use jobsyncd::domain::timestamp::{Timestamp, from_micros};
-use jobsyncd::provider::Page;
 use jobsyncd::provider::log_readers::LogReaders;
 use jobsyncd::provider::replicate::{self, Heard, Prediction, PredictionPage};
 use jobsyncd::provider::webhook_body::{self, WebhookBody};
+use jobsyncd::provider::{CandidatePage, Page};
 
 use crate::world::Micros;
 
@@ -156,6 +159,60 @@ impl Daemon {
         let recorded =
             survive(|| record(connection, reports, prices, from_micros(now)))?.expect("a commit");
         Ok(recorded.outcomes.into_iter().map(|outcome| outcome.effect).collect())
+    }
+
+    /// Stores a submission. Answers the job's identifier.
+    pub(crate) fn enqueue(&mut self, new: &NewSubmission, now: Micros) -> Result<JobId, Crashed> {
+        let Self { connection, prices, .. } = self;
+        let enqueued = survive(|| queue::enqueue(connection, new, prices, from_micros(now)))?;
+        Ok(enqueued.expect("a commit").job.job_id)
+    }
+
+    /// Takes out of the queue what may be handed over.
+    pub(crate) fn claim(&mut self, now: Micros) -> Result<Vec<Claim>, Crashed> {
+        let limits = Limits { max_concurrent: 1_000, user_max_concurrent: 1_000, is_paused: false };
+        let claimed = survive(|| queue::claim(&mut self.connection, limits, 16, from_micros(now)))?;
+        Ok(claimed.expect("a commit").0)
+    }
+
+    /// The jobs of which it is not known whether the provider took them.
+    pub(crate) fn unresolved(&mut self) -> Vec<Claim> {
+        queue::unresolved(&mut self.connection).expect("a list")
+    }
+
+    /// Stores that the provider does not have a job.
+    pub(crate) fn refuse(
+        &mut self,
+        job_id: &JobId,
+        refusal: &Refusal,
+        words: &str,
+        now: Micros,
+    ) -> Result<(), Crashed> {
+        let Self { connection, prices, .. } = self;
+        let now = from_micros(now);
+        survive(|| queue::refuse(connection, job_id, refusal, words, prices, now))?
+            .expect("a commit");
+        Ok(())
+    }
+
+    /// Those of the provider's jobs that are known.
+    pub(crate) fn known(&mut self, ids: &[String]) -> Vec<KnownJob> {
+        jobs::known_at_provider(&mut self.connection, replicate::NAME, ids).expect("a list")
+    }
+
+    /// A page of the jobs among which a submission is looked for.
+    pub(crate) fn candidates(
+        &mut self,
+        since: Option<Timestamp>,
+        cursor: Option<&str>,
+        submission_input: Option<&str>,
+        clocks: Clocks,
+        ask: impl FnOnce() -> Answer,
+    ) -> Called<CandidatePage> {
+        self.call(clocks, ask, |_, text, _| {
+            let page: PredictionPage = serde_json::from_str(text).ok()?;
+            page.into_candidates(cursor, since, submission_input).ok()
+        })
     }
 
     /// The jobs that a round asks for.

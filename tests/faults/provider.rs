@@ -22,6 +22,10 @@ pub(crate) struct TrueJob {
     pub(crate) forgotten_at: Option<Micros>,
     /// The last step that it takes, after which it hangs.
     pub(crate) hangs_at_step: Option<i64>,
+    /// What it was given, as JSON.
+    pub(crate) input: String,
+    /// Of which submission of the daemon's it is.
+    pub(crate) submission: Option<String>,
 }
 
 /// How a job ends.
@@ -59,6 +63,15 @@ const STEPS: i64 = 1_000;
 /// Right after a job was made the provider may not know it yet.
 const UNKNOWN_FOR: Micros = 2 * SECOND;
 
+/// How many different inputs are submitted through the daemon.
+pub(crate) const INPUTS: u32 = 40;
+
+/// What a job is given. There are not many different things, so that it alone does not always tell jobs
+/// apart.
+pub(crate) fn input(number: u32) -> String {
+    format!(r#"{{"run":"run {number}","steps":{STEPS}}}"#)
+}
+
 impl TrueJob {
     pub(crate) fn random(number: usize, created_at: Micros, random: &mut StdRng) -> Self {
         let end = match random.random_range(0..10) {
@@ -86,6 +99,8 @@ impl TrueJob {
             end,
             forgotten_at: random.random_bool(0.01).then(|| created_at + ran),
             hangs_at_step: random.random_bool(0.05).then(|| random.random_range(1..50)),
+            input: input(random.random_range(INPUTS..2 * INPUTS)),
+            submission: None,
         }
     }
 
@@ -155,10 +170,12 @@ impl TrueJob {
         let time = |moment: Micros| from_micros(clock(moment)).to_rfc3339();
         let word = self.word(at);
         let mut json = format!(
-            r#"{{"id":"{}","model":"a/trainer-h100","status":"{word}","created_at":"{}""#,
+            r#"{{"id":"{}","model":"a/trainer-h100","input":{},"status":"{word}","created_at":"{}""#,
             self.id,
+            self.input,
             time(self.created_at)
         );
+
         if let Some(started_at) = self.started_at.filter(|moment| *moment <= at) {
             let _ = write!(json, r#","started_at":"{}""#, time(started_at));
         }
@@ -196,6 +213,11 @@ impl Provider {
     pub(crate) fn job(&self, id: &str) -> Option<&TrueJob> {
         let number: usize = id.strip_prefix("job")?.parse().ok()?;
         self.jobs.get(number)
+    }
+
+    /// The jobs of one submission.
+    pub(crate) fn of_submission(&self, submission: &str) -> impl Iterator<Item = &TrueJob> {
+        self.jobs.iter().filter(move |job| job.submission.as_deref() == Some(submission))
     }
 
     /// A page of the list, newest first. The cursor is the number of the newest job on the page.

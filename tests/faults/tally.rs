@@ -12,6 +12,10 @@ pub(crate) struct Tally {
     pub(crate) calls: u64,
     pub(crate) faults: u64,
     pub(crate) crashes: u64,
+    /// Attempts to hand a job to the provider.
+    pub(crate) submissions: u64,
+    /// Jobs that failed because nobody could tell whether they were taken.
+    pub(crate) undecided: u64,
 }
 
 impl Tally {
@@ -23,5 +27,7 @@ impl Tally {
         self.calls += other.calls;
         self.faults += other.faults;
         self.crashes += other.crashes;
+        self.submissions += other.submissions;
+        self.undecided += other.undecided;
     }
 }

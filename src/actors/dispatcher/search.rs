@@ -6,9 +6,12 @@ use super::attempt::{Outcome, accept, again, refuse};
 use super::{Destination, DispatcherOptions, answered};
 use crate::actors::job_reader::Read;
 use crate::actors::job_reader::queue::ListKnownAtProvider;
+use crate::actors::job_store::RecordReports;
 use crate::actors::provider_client::{FetchCandidates, FetchJob};
 use crate::db::jobs::KnownJob;
+use crate::db::observations::Report;
 use crate::db::queue::{Claim, Refusal};
+use crate::domain::observation::{Observation, Source};
 use crate::domain::submission::{Candidate, Known, SecretInputs, Verdict, Wanted};
 use crate::domain::timestamp::{Timestamp, now};
 
@@ -42,7 +45,13 @@ impl Search {
         match decide(&self.claim, verdict, self.is_settled, &self.words, now()) {
             Decision::Take(id) => self.take(place, id).await,
             Decision::Wait => {}
-            Decision::Refuse { refusal, words } => {
+            Decision::Refuse { refusal, words, candidates } => {
+                for id in candidates {
+                    if let Err(error) = self.follow(place, id).await {
+                        log::warn!("the search for job {job_id} is made again: {error}");
+                        return;
+                    }
+                }
                 log::warn!("job {job_id}: {words}");
                 refuse(&self.options, job_id.clone(), refusal, words).await;
             }
@@ -55,7 +64,7 @@ impl Search {
         let mut cursor = None;
         for page in 0.. {
             if page == SEARCHED_PAGES_MAX {
-                return Ok(Verdict::Undecided(vec!["a job that is too far down".to_owned()]));
+                return Ok(Verdict::TooMany);
             }
             let question = FetchCandidates { since: self.claim.newest_known_at, cursor };
             let answer = place.candidates.send(question).await.map_err(|_| stopping())?;
@@ -73,6 +82,17 @@ impl Search {
         let known = answered(self.options.known.send(Read(question)).await);
         let known = known.map_err(|error| error.to_string())?;
         Ok(look_among(&self.claim, found, &known, self.has_twin))
+    }
+
+    /// Makes a job of the provider known that may be the one, and may be another.
+    async fn follow(&self, place: &Destination, provider_job_id: String) -> Result<(), String> {
+        let said = place.job.send(FetchJob { provider_job_id }).await;
+        let said = said.map_err(|_| "the daemon is stopping".to_owned())?;
+        let observation = said.map_err(|error| error.to_string())?.observation;
+        let observation = Observation { source: Source::Queue, ..observation };
+        let reports = vec![Report::of_call(observation, true)];
+        let stored = answered(self.options.record.send(RecordReports { reports }).await);
+        stored.map(drop).map_err(|error| error.to_string())
     }
 
     /// The provider has it, under this identifier.
@@ -106,6 +126,9 @@ pub enum Decision {
         refusal: Refusal,
         /// Why.
         words: String,
+        /// What may be it: the provider's jobs that are to be followed by themselves first, so that nothing
+        /// runs unseen.
+        candidates: Vec<String>,
     },
 }
 
@@ -129,7 +152,7 @@ pub fn look_among(
         !known.any(|job| job.provider_job_id == candidate.provider_job_id && rules_out(job))
     });
     let Claim { job_id, order, .. } = claim;
-    let input = order.input(&SecretInputs::default());
+    let input = order.input(job_id, &SecretInputs::default());
     let wanted = Wanted {
         job_id,
         model: order.target.model(),
@@ -157,7 +180,15 @@ pub fn decide(
             let words = format!(
                 "{words}; the provider does not have the job (attempt {attempt} of {max_attempts})"
             );
-            Decision::Refuse { refusal: again(attempt, max_attempts, now), words }
+            let refusal = again(attempt, max_attempts, now);
+            Decision::Refuse { refusal, words, candidates: Vec::new() }
+        }
+        Verdict::TooMany => {
+            let words = format!(
+                "whether it was submitted cannot be told ({words}): the provider has more jobs since than can be \
+                 searched. It is not submitted again, so that nothing runs twice"
+            );
+            Decision::Refuse { refusal: Refusal::Never, words, candidates: Vec::new() }
         }
         Verdict::Undecided(ids) => {
             let words = format!(
@@ -165,7 +196,7 @@ pub fn decide(
                  so that nothing runs twice",
                 ids.join(" or "),
             );
-            Decision::Refuse { refusal: Refusal::Never, words }
+            Decision::Refuse { refusal: Refusal::Never, words, candidates: ids }
         }
     }
 }

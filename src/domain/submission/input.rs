@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::mark::marked;
+use crate::domain::job::JobId;
+
 /// A training as SimpleTuner describes it: what its own page sends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainerConfig {
@@ -63,12 +66,12 @@ impl TrainerConfig {
             || get(&self.config, "push_to_hub").and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// The trainer's inputs: each configuration is a text of JSON.
-    pub fn into_input(self) -> Map<String, Value> {
+    /// The trainer's inputs: each configuration is a text of JSON, and the first says of which submission it is.
+    pub fn into_input(self, job_id: &JobId) -> Map<String, Value> {
         let hub_model_id = self.hub_model_id().map(str::to_owned);
         let mut input = Map::new();
         let mut put = |name: &str, value: Value| input.insert(name.to_owned(), value);
-        put("config_json", Value::Object(self.config).to_string().into());
+        put("config_json", marked(Value::Object(self.config).to_string(), job_id).into());
         if let Some(dataloader) = self.dataloader {
             put("dataloader_json", dataloader.to_string().into());
         }
@@ -99,6 +102,10 @@ mod tests {
 
     use super::*;
 
+    fn job_id() -> JobId {
+        JobId("without a mark".to_owned())
+    }
+
     fn config(config: Value) -> TrainerConfig {
         let Value::Object(config) = config else { panic!("an object") };
         TrainerConfig { config, dataloader: None, lycoris: None }
@@ -118,7 +125,7 @@ mod tests {
         let read = |text: &Value| -> Value {
             serde_json::from_str(text.as_str().expect("a text")).expect("JSON")
         };
-        let input = trainer.into_input();
+        let input = trainer.into_input(&job_id());
         let config = json!({
             "--max_train_steps": 500, "--hub_model_id": "me/lora", "tracker_run_name": "friday",
         });
@@ -135,7 +142,7 @@ mod tests {
         let refused = with_path.clone().prepared(None).expect_err("no such file there");
         assert!(refused.to_string().contains("config/lycoris.json"), "{refused}");
         let given = TrainerConfig { lycoris: Some(json!({"algo": "lora"})), ..with_path };
-        let input = given.prepared(None).expect("its content").into_input();
+        let input = given.prepared(None).expect("its content").into_input(&job_id());
         assert_eq!(input["lycoris_config"], r#"{"algo":"lora"}"#);
         assert_eq!(input["config_json"], "{}");
     }
@@ -144,7 +151,7 @@ mod tests {
     fn a_run_keeps_the_name_that_its_configuration_gives_it() {
         let named = config(json!({"--tracker_run_name": "mine"})).prepared(Some("other"));
         assert_eq!(
-            named.expect("a good one").into_input()["config_json"],
+            named.expect("a good one").into_input(&job_id())["config_json"],
             "{\"--tracker_run_name\":\"mine\"}"
         );
     }

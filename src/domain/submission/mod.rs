@@ -1,11 +1,13 @@
 //! What is handed to a provider so that a job begins, and how we know whether it did.
 
 mod input;
+mod mark;
 mod order;
 mod search;
 mod secrets;
 
 pub use self::input::{TrainerConfig, UnusableConfig};
+pub use self::mark::submission_of_input;
 pub use self::order::{Order, Payload, Target, profile_model, tagged};
 pub use self::search::{Candidate, Known, Verdict, Wanted};
 pub use self::secrets::{SecretInputs, take_secrets};

@@ -58,8 +58,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// The inputs, with the secrets in their places.
-    pub fn input(&self, secrets: &SecretInputs) -> Map<String, Value> {
+    /// The inputs for the submission `job_id`, with the secrets in their places.
+    pub fn input(&self, job_id: &JobId, secrets: &SecretInputs) -> Map<String, Value> {
         match &self.payload {
             Payload::Input(input) => {
                 let mut input = Value::Object(input.clone());
@@ -73,7 +73,7 @@ impl Order {
                 secrets.restore(&mut whole);
                 let restored: TrainerConfig =
                     serde_json::from_value(whole).unwrap_or_else(|_| trainer.clone());
-                restored.into_input()
+                restored.into_input(job_id)
             }
         }
     }
@@ -171,7 +171,7 @@ mod tests {
         let stored = serde_json::to_string(&order).expect("JSON");
         assert!(!stored.contains("0123456789") && stored.contains("config.hf_token"), "{stored}");
         assert_eq!(serde_json::from_str::<Order>(&stored).expect("an order"), order);
-        let sent = order.input(&secrets)["config_json"].to_string();
+        let sent = order.input(&JobId("x".to_owned()), &secrets)["config_json"].to_string();
         assert!(sent.contains("hf_0123456789abcdefghij"), "{sent}");
     }
 

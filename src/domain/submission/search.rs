@@ -49,6 +49,8 @@ pub enum Verdict {
     Absent,
     /// One of these may be it.
     Undecided(Vec<String>),
+    /// There are too many to look through.
+    TooMany,
 }
 
 /// The submission that is looked for.
@@ -103,12 +105,36 @@ impl Wanted<'_> {
         if is_other_model {
             return Likeness::Different;
         }
-        match candidate.input.as_ref().map(|theirs| compare(self.input, theirs)) {
+        let compared = candidate.input.as_ref().map(|theirs| self.compare(theirs));
+        match compared {
             Some(Likeness::Same) if self.is_partial => Likeness::Unclear,
             Some(likeness) => likeness,
             None => Likeness::Unclear,
         }
     }
+
+    /// Holds what was sent against what the provider shows. It hides secrets, puts URLs in the place of files,
+    /// and may add defaults.
+    fn compare(&self, shown: &Map<String, Value>) -> Likeness {
+        let mut likeness = Likeness::Same;
+        for (name, ours) in self.input {
+            let is_unknown = self.is_partial && is_json_text(ours);
+            if ours.is_null() || is_secret_name(name) || is_unknown {
+                continue;
+            }
+            match shown.get(name) {
+                Some(theirs) if is_same(ours, theirs) => {}
+                Some(theirs) if may_be_replaced(ours, theirs) => likeness = Likeness::Unclear,
+                Some(_) => return Likeness::Different,
+                None => likeness = Likeness::Unclear,
+            }
+        }
+        likeness
+    }
+}
+
+fn is_json_text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with(['{', '[']))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,24 +143,6 @@ enum Likeness {
     Different,
     /// The provider shows something else in a place where it may have replaced ours.
     Unclear,
-}
-
-/// Holds what was sent against what the provider shows. It hides secrets, puts URLs in the place of
-/// files, and may add defaults.
-fn compare(sent: &Map<String, Value>, shown: &Map<String, Value>) -> Likeness {
-    let mut likeness = Likeness::Same;
-    for (name, ours) in sent {
-        if ours.is_null() || is_secret_name(name) {
-            continue;
-        }
-        match shown.get(name) {
-            Some(theirs) if is_same(ours, theirs) => {}
-            Some(theirs) if may_be_replaced(ours, theirs) => likeness = Likeness::Unclear,
-            Some(_) => return Likeness::Different,
-            None => likeness = Likeness::Unclear,
-        }
-    }
-    likeness
 }
 
 /// A number may come back in another form: 5 as 5.0.
@@ -148,7 +156,9 @@ fn may_be_replaced(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (_, Value::Null) => true,
         (_, Value::String(theirs)) if theirs.contains("REDACTED") => true,
-        (Value::String(ours), Value::String(theirs)) => is_file(ours) && is_file(theirs),
+        (Value::String(ours), Value::String(theirs)) => {
+            (is_file(ours) && is_file(theirs)) || ours.trim() == theirs.trim()
+        }
         // Of lists and objects a part may be replaced, and a number may come back as a text.
         (Value::Array(_) | Value::Object(_) | Value::Number(_), _) => {
             matches!(theirs, Value::Array(_) | Value::Object(_) | Value::String(_))

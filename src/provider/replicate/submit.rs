@@ -9,7 +9,9 @@ use url::Url;
 use super::Replicate;
 use super::prediction::{PredictionPage, cursor_of, lenient, plausible_id};
 use crate::domain::job::JobId;
-use crate::domain::submission::{Candidate, SUBMISSION_PARAMETER, Target, tagged};
+use crate::domain::submission::{
+    Candidate, SUBMISSION_PARAMETER, Target, submission_of_input, tagged,
+};
 use crate::domain::timestamp::{self, Timestamp};
 use crate::provider::caller::Urgency;
 use crate::provider::{CandidatePage, NewJob, ProviderError};
@@ -38,7 +40,7 @@ impl Replicate {
     }
 
     pub(super) fn create_body(&self, job: &NewJob, version: Option<String>) -> Value {
-        let mut input = job.order.input(&job.secrets);
+        let mut input = job.order.input(&job.job_id, &job.secrets);
         if let Some(token) = self.hub_token.as_ref().filter(|_| job.order.wants_hub_token()) {
             let token = || token.expose_secret().into();
             input.entry("hf_token").or_insert_with(token);
@@ -92,9 +94,10 @@ impl WireCandidate {
         let by_input = submission_input.zip(self.input.as_ref()).map(|(name, input)| {
             JobId(input.get(name).and_then(Value::as_str).unwrap_or_default().to_owned())
         });
+        let by_mark = self.input.as_ref().and_then(submission_of_input);
         Candidate {
             provider_job_id: self.id,
-            submission: by_webhook.or(by_input),
+            submission: by_webhook.or(by_mark).or(by_input),
             model: self.model,
             input: self.input,
         }

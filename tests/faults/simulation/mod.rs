@@ -1,8 +1,13 @@
 //! One run: a provider, a network, a daemon and an auditor, all of one seed.
 
+mod submissions;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use jobsyncd::db::observations::{Effect, Report};
+use jobsyncd::db::observations::{Effect, Report, Subject};
+use jobsyncd::db::queue::Claim;
+use jobsyncd::domain::job::JobId;
 use jobsyncd::domain::observation::{Observation, Source};
 use jobsyncd::domain::poll_round::RoundScope;
 use jobsyncd::domain::signature::SigningKey;
@@ -10,10 +15,11 @@ use jobsyncd::domain::timestamp::from_micros;
 use rand::Rng as _;
 use tempfile::TempDir;
 
+use self::submissions::Learnt;
 use crate::auditor::{Auditor, Objection, Truth};
 use crate::climate::Climate;
 use crate::daemon::{Answer, Called, Clocks, Crashed, Daemon, Webhook};
-use crate::provider::{Provider, TrueJob};
+use crate::provider::{self, Provider, TrueJob};
 use crate::tally::Tally;
 use crate::world::{HOUR, MINUTE, Micros, SECOND, World};
 
@@ -36,6 +42,10 @@ enum Happening {
     Reconcile { life: u32 },
     Answered { life: u32, found: Vec<Observation>, creates: bool },
     Sync { life: u32, cursor: Option<String> },
+    Submit { number: usize, attempt: u32 },
+    Look { life: u32 },
+    Begin { submission: String, input: String },
+    Submitted { life: u32, claim: Box<Claim>, learnt: Learnt },
     Jump,
     Trouble,
     Crash,
@@ -58,6 +68,11 @@ pub(crate) struct Simulation {
     /// How often the daemon was started.
     life: u32,
     gathering: Vec<Pending>,
+    /// Jobs that are being handed over, and since when it is not known of others whether they were.
+    on_their_way: BTreeSet<JobId>,
+    lost: BTreeMap<JobId, Micros>,
+    /// Whether a submission has begun since the auditor looked.
+    has_begun: bool,
     folder: TempDir,
     key: SigningKey,
     /// How far the clocks are from the true time.
@@ -71,6 +86,8 @@ pub(crate) struct Simulation {
     /// Whether a daemon has started that must know what the last one knew.
     has_come_back: bool,
     jobs_max: usize,
+    /// How many jobs others have made.
+    made: usize,
     tally: Tally,
     /// What happened, of every job; only kept where a run is looked into.
     trace: Option<Vec<String>>,
@@ -91,6 +108,9 @@ impl Simulation {
             daemon: None,
             life: 0,
             gathering: Vec::new(),
+            on_their_way: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            has_begun: false,
             folder: in_memory_folder(),
             key: SigningKey::from_secret("whsec_c2ltdWxhdGVkLWZhdWx0cw==").expect("a secret"),
             daemon_skew,
@@ -101,6 +121,7 @@ impl Simulation {
             has_news: false,
             has_come_back: false,
             jobs_max,
+            made: 0,
             tally: Tally::default(),
             trace: is_traced.then(Vec::new),
             world,
@@ -118,6 +139,7 @@ impl Simulation {
         for what in [Happening::Restart, Happening::Make, Happening::Trouble, Happening::Crash] {
             self.world.plan(0, what);
         }
+        self.world.plan(0, Happening::Submit { number: 0, attempt: 0 });
         if self.climate.clock_jumps {
             self.world.plan(0, Happening::Jump);
         }
@@ -138,12 +160,15 @@ impl Simulation {
 
     /// What the auditor does after every step.
     fn audit(&mut self) -> Result<(), Objection> {
+        if std::mem::take(&mut self.has_begun) {
+            self.auditor.check_no_doubles(&self.provider)?;
+        }
         let Some(daemon) = &mut self.daemon else { return Ok(()) };
         let has_come_back = std::mem::take(&mut self.has_come_back);
         if std::mem::take(&mut self.has_news) || has_come_back {
             self.auditor.follow(daemon.connection(), &self.provider, self.world.now())?;
         }
-        if has_come_back { self.auditor.check_acknowledged() } else { Ok(()) }
+        if has_come_back { self.auditor.check_acknowledged(&self.provider) } else { Ok(()) }
     }
 
     /// No fault from here on. When the provider is not left alone any more, a sync finds what was
@@ -171,6 +196,7 @@ impl Simulation {
         let daemon = self.daemon.as_mut().expect("nothing kills it any more");
         self.auditor.check_everything(daemon.connection(), &truth)?;
         self.tally.transitions = self.provider.jobs.iter().map(|job| job.transitions(now)).sum();
+        self.tally.undecided = self.auditor.undecided(&self.provider);
         (self.tally.events, self.tally.told) = (self.auditor.events, self.auditor.transitions);
         Ok(self.tally)
     }
@@ -204,6 +230,12 @@ impl Simulation {
                 self.record_answers(found, creates)?;
             }
             Happening::Sync { life, cursor } if life == self.life => self.sync(cursor.as_deref()),
+            Happening::Submit { number, attempt } => self.submit(number, attempt)?,
+            Happening::Look { life } if life == self.life => self.look()?,
+            Happening::Begin { submission, input } => self.begin(submission, input),
+            Happening::Submitted { life, claim, learnt } if life == self.life => {
+                self.submitted(&claim, learnt)?;
+            }
             Happening::Jump => self.jump(),
             Happening::Trouble => self.trouble(),
             Happening::Crash => {
@@ -219,6 +251,8 @@ impl Simulation {
             | Happening::Round { .. }
             | Happening::Reconcile { .. }
             | Happening::Answered { .. }
+            | Happening::Look { .. }
+            | Happening::Submitted { .. }
             | Happening::Sync { .. } => {}
         }
         Ok(())
@@ -255,20 +289,30 @@ impl Simulation {
 
     fn make_job(&mut self) {
         let number = self.provider.jobs.len();
-        if number >= self.jobs_max {
+        if self.made >= self.jobs_max {
             return;
         }
         let job = TrueJob::random(number, self.world.now(), &mut self.world.random);
+        // Where jobs say of which submission they are, others may be given the same.
+        let number = self.world.random.random_range(0..2 * provider::INPUTS);
+        let input = provider::input(number);
+        self.add(if self.climate.shows_submissions { TrueJob { input, ..job } } else { job });
+        self.made += 1;
+        let spacing = STORMY_FOR / self.jobs_max as Micros;
+        let pause = self.world.random.random_range(0..2 * spacing);
+        self.plan_in(pause, Happening::Make);
+    }
+
+    /// A job that is there from now on.
+    fn add(&mut self, job: TrueJob) {
         self.note(|| format!("{} is made: {job:?}", job.id));
+        let number = self.provider.jobs.len();
         if self.climate.webhooks {
             for moment in [job.started_at, job.ended_at].into_iter().flatten() {
                 self.world.plan(moment, Happening::Send { job: number, attempt: 0 });
             }
         }
         self.provider.jobs.push(job);
-        let spacing = STORMY_FOR / self.jobs_max as Micros;
-        let pause = self.world.random.random_range(0..2 * spacing);
-        self.plan_in(pause, Happening::Make);
     }
 
     /// The provider writes a webhook. It may leave late, which no signature shows.
@@ -329,8 +373,12 @@ impl Simulation {
             let body = String::from_utf8_lossy(&webhook.body);
             format!("webhook {body}: {:?}", understood.as_ref().map(|read| read.as_ref().err()))
         });
+        let submission = self.provider.jobs[job].submission.clone().map(JobId);
         match understood {
             Some(Ok(report)) => {
+                // The URL names the submission.
+                let subject = submission.map_or(Subject::AtProvider, Subject::Submission);
+                let report = Report { subject, ..report };
                 if self.gathering.is_empty() {
                     let pause = self.world.delay(20_000);
                     let life = self.life;
@@ -372,14 +420,10 @@ impl Simulation {
 
     /// The one way into the store. What came of it is what the auditor holds the daemon to.
     fn record(&mut self, reports: &[Report]) -> Result<(), Crashed> {
-        let dies = self.fails(self.climate.crash);
-        let dies_in = if dies { self.world.random.random_range(1..60) } else { 0 };
-        let now = self.daemon_clock(self.world.now());
-        let Some(daemon) = &mut self.daemon else { return Ok(()) };
-        self.has_news = true;
-        daemon.die_in(dies_in);
-        let effects = daemon.record(reports, now)?;
-        daemon.die_in(0);
+        if self.daemon.is_none() {
+            return Ok(());
+        }
+        let effects = self.armed(|daemon, now| daemon.record(reports, now))?;
         for (report, effect) in reports.iter().zip(&effects) {
             let said = &report.observation;
             if let Some(status) = said.status.filter(|_| *effect != Effect::UnknownJob) {
@@ -391,6 +435,22 @@ impl Simulation {
             });
         }
         Ok(())
+    }
+
+    /// What the daemon does now, or dies over.
+    fn armed<T>(
+        &mut self,
+        work: impl FnOnce(&mut Daemon, Micros) -> Result<T, Crashed>,
+    ) -> Result<T, Crashed> {
+        let dies = self.fails(self.climate.crash);
+        let dies_in = if dies { self.world.random.random_range(1..60) } else { 0 };
+        let now = self.daemon_clock(self.world.now());
+        let daemon = self.daemon.as_mut().expect("who works runs");
+        self.has_news = true;
+        daemon.die_in(dies_in);
+        let done = work(daemon, now)?;
+        daemon.die_in(0);
+        Ok(done)
     }
 
     // The daemon's calls.
@@ -532,6 +592,8 @@ impl Simulation {
         self.tally.crashes += 1;
         self.daemon = None;
         self.life += 1;
+        self.on_their_way.clear();
+        self.lost.clear();
         for Pending { job, attempt, .. } in std::mem::take(&mut self.gathering) {
             self.not_answered(job, attempt);
         }
@@ -554,6 +616,7 @@ impl Simulation {
             self.plan_in(pause, Happening::Round { life });
         }
         self.plan_in(self.climate.reconcile_every, Happening::Reconcile { life });
+        self.plan_in(0, Happening::Look { life });
     }
 
     fn database(&self) -> PathBuf {
