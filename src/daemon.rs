@@ -21,6 +21,7 @@ use actix_web::web::Data;
 use socket2::{Domain, Socket, Type};
 use url::Url;
 
+use crate::actors::accountant::{Accountant, StopAccounting};
 use crate::actors::broadcaster::{Announce, Broadcaster, CloseStreams};
 use crate::actors::canceller::{Canceller, CancellerOptions, StopCancelling};
 use crate::actors::dispatcher::{Destination, Dispatcher, DispatcherOptions, StopDispatching};
@@ -222,6 +223,13 @@ impl BackgroundTasks {
             providers: recipients(&clients),
         })
         .start();
+        let accountant = Accountant::new(
+            config.costs.budget,
+            prices.clone(),
+            reader.clone().recipient(),
+            store.clone().recipient(),
+        )
+        .start();
         let pruner =
             Pruner::new(config.events.clone(), config.logs.clone(), store.clone().recipient())
                 .start();
@@ -237,6 +245,7 @@ impl BackgroundTasks {
             log_keeper,
             dispatcher,
             canceller,
+            accountant,
             pruner,
             broadcaster,
             providers,
@@ -271,6 +280,7 @@ impl BackgroundTasks {
         let _ = self.doors.poller.send(StopPolling).await;
         let _ = self.doors.pruner.send(StopPruning).await;
         let _ = self.doors.log_keeper.send(StopKeeping).await;
+        let _ = self.doors.accountant.send(StopAccounting).await;
         let _ = self.doors.canceller.send(StopCancelling).await;
         let _ = self.doors.dispatcher.send(StopDispatching).await;
         let _ = self.doors.broadcaster.send(CloseStreams).await;
@@ -450,13 +460,10 @@ fn destinations(
 }
 
 fn prices(config: &config::Replicate) -> Prices {
-    Prices::replicate(config.hardware_info.iter().map(|(key, info)| {
-        let hardware = Hardware {
-            name: info.name.clone(),
-            micro_usd_per_second: info.cost_per_second_micro_usd,
-        };
-        (key.clone(), hardware)
-    }))
+    let overrides = config.hardware_info.iter().map(|(key, info)| {
+        (key.clone(), Hardware { name: info.name.clone(), prices: info.prices.clone() })
+    });
+    Prices::replicate(overrides).with_models(config.model_hardware.clone())
 }
 
 async fn setting(reader: &Addr<JobReader>, setting: Setting) -> Option<String> {

@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jobsyncd::config::{Config, DEFAULT_SOURCE, DEFAULT_YAML, DatabaseUrl, Flags, Sources};
+use jobsyncd::config::{
+    Config, DEFAULT_SOURCE, DEFAULT_YAML, DatabaseUrl, Flags, HardwareInfo, Sources,
+};
+use jobsyncd::domain::budget::{Action, Period};
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -154,7 +157,7 @@ fn variables_are_typed_by_their_key() {
     assert!((replicate.rate_limit_share - 0.5).abs() < f64::EPSILON);
     assert!(!replicate.webhook_require_signature);
     assert_eq!(replicate.api_token.as_ref().map(|t| t.expose_secret()), Some("12345"));
-    assert_eq!(replicate.hardware_info["gpu-t4"].cost_per_second_micro_usd, 225);
+    assert_eq!(prices(&replicate.hardware_info["gpu-t4"]), [225]);
     assert_eq!(config.polling.explicit, Some(true));
 }
 
@@ -185,9 +188,43 @@ fn prices_become_micro_dollars() {
     assert!(config.source_of("providers.replicate.hardware_info").ends_with("c.yaml"));
     let hardware = config.providers.replicate.hardware_info;
     assert_eq!(hardware["gpu-h100"].name, "H100");
-    assert_eq!(hardware["gpu-h100"].cost_per_second_micro_usd, 1525);
+    assert_eq!(prices(&hardware["gpu-h100"]), [1525]);
     assert_eq!(hardware["cpu.small"].name, "cpu.small");
-    assert_eq!(hardware["cpu.small"].cost_per_second_micro_usd, 0);
+    assert_eq!(prices(&hardware["cpu.small"]), [0]);
+}
+
+/// The prices of hardware in micro-dollars, the oldest first.
+fn prices(hardware: &HardwareInfo) -> Vec<i64> {
+    hardware.prices.values().copied().collect()
+}
+
+#[test]
+fn a_price_can_change_by_the_day_and_a_model_be_told_its_hardware() {
+    let (_directory, sources) = file(
+        "c.yaml",
+        "providers:
+  replicate:
+    hardware_info:
+      h100: {prices: {\"2026-12-01\": 0.0014, \"2026-01-01\": 0.001525}}
+    model_hardware: {acme/lora: h100}
+",
+    );
+    let config = load(&sources).providers.replicate;
+    assert_eq!(prices(&config.hardware_info["h100"]), [1525, 1400]);
+    assert_eq!(config.model_hardware["acme/lora"], "h100");
+}
+
+#[test]
+fn a_budget_is_kept_in_micro_dollars() {
+    let set = [
+        ("JOBSYNCD__COSTS__LIMIT_USD", "99.5"),
+        ("JOBSYNCD__COSTS__PERIOD", "weekly"),
+        ("JOBSYNCD__COSTS__ACTION", "block"),
+    ];
+    let budget = load(&environment(&set)).costs.budget;
+    assert_eq!(budget.limit_micro_usd, Some(99_500_000));
+    assert_eq!((budget.period, budget.action), (Period::Weekly, Action::Block));
+    assert_eq!(load(&environment(&[])).costs.budget.limit_micro_usd, None);
 }
 
 #[rstest]
@@ -597,7 +634,7 @@ fn http_to_this_machine_is_no_warning() {
 #[case(
     "JOBSYNCD__PROVIDERS__REPLICATE__HARDWARE_INFO",
     "{t4: {price: 1}}",
-    "unknown key `providers.replicate.hardware_info.t4.price`; allowed here: name, cost_per_second_usd"
+    "unknown key `providers.replicate.hardware_info.t4.price`; allowed here: name, cost_per_second_usd, prices"
 )]
 #[case(
     "JOBSYNCD__BACKGROUND__JOB_STATUS_POLLING__ENABLED",
@@ -680,6 +717,28 @@ fn a_bad_variable_is_refused_by_name(
     "logs: {retention_days: forever}",
     "`logs.retention_days` must be a whole number from 1 to 3650, not `forever`"
 )]
+#[case(
+    "costs: {limit_usd: -1}",
+    "`costs.limit_usd` must be a number of dollars from 0 to 1000000000, or null, not `-1`"
+)]
+#[case("costs: {period: yearly}", "`costs.period` must be daily, weekly or monthly, not `yearly`")]
+#[case("costs: {action: stop}", "`costs.action` must be warn or block, not `stop`")]
+#[case(
+    "queue: {max_attempts: 0}",
+    "`queue.max_attempts` must be a whole number from 1 to 100, not `0`"
+)]
+#[case(
+    "providers: {replicate: {submission_input: 'a b'}}",
+    "`providers.replicate.submission_input` must be the name of an input: letters, digits and _, a letter first, not `a b`"
+)]
+#[case(
+    "providers: {replicate: {model_hardware: {a/b: ''}}}",
+    "`providers.replicate.model_hardware.a/b` must be the name of a piece of hardware, as in h100-x2, not ``"
+)]
+#[case(
+    "providers: {replicate: {hardware_info: {t4: {prices: {soon: 0.1}}}}}",
+    "`providers.replicate.hardware_info.t4.prices` must be a section of days, not `0.1`"
+)]
 #[case("logs: {max_job_mb: 65}", "`logs.max_job_mb` must be a whole number from 1 to 64, not `65`")]
 #[case(
     "logs: {retention_mb: 1000001}",
@@ -687,11 +746,11 @@ fn a_bad_variable_is_refused_by_name(
 )]
 #[case(
     "providers: {replicate: {hardware_info: {t4: {}}}}",
-    "`providers.replicate.hardware_info.t4` must be a section with cost_per_second_usd and perhaps name, not `null`"
+    "`providers.replicate.hardware_info.t4` must be a section with cost_per_second_usd or prices, and perhaps name, not `null`"
 )]
 #[case(
     "providers: {replicate: {hardware_info: {t4: 1}}}",
-    "`providers.replicate.hardware_info.t4` must be a section with cost_per_second_usd and perhaps name, not `1`"
+    "`providers.replicate.hardware_info.t4` must be a section with cost_per_second_usd or prices, and perhaps name, not `1`"
 )]
 #[case("database: {url: 5}", "`database.url` must be text in quotes")]
 #[case("just text", "cannot be understood: the top level must be keys and their values")]

@@ -158,7 +158,7 @@ fn a_cost_that_changes_with_the_prices_is_told() {
         },
         false,
     );
-    let dearer = Hardware { name: "H100".to_owned(), micro_usd_per_second: 2_000 };
+    let dearer = Hardware::at_one_price("H100".to_owned(), 2_000);
     for prices in [Prices::replicate([]), Prices::replicate([("h100".to_owned(), dearer)])] {
         let mut said = ended.clone();
         said.observation.observed_at = now();

@@ -3,6 +3,7 @@
 //! Only `daemon.rs` names them all. An actor names others as `Recipient<Message>`, so that a test
 //! can stand in for any of them.
 
+pub mod accountant;
 pub mod broadcaster;
 pub mod canceller;
 pub mod dispatcher;

@@ -34,6 +34,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
+use chrono::NaiveDate;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
@@ -41,6 +42,7 @@ use url::Url;
 pub use self::database_url::{DatabaseUrl, PostgresUrl};
 pub use self::error::ConfigError;
 pub use self::sources::{Flags, Sources};
+use crate::domain::budget::Budget;
 use crate::domain::model_filter::ModelFilter;
 use crate::domain::queue::Limits;
 
@@ -73,6 +75,8 @@ pub struct Config {
     pub logs: Logs,
     /// How many jobs may run at a time.
     pub queue: Queue,
+    /// What may be spent.
+    pub costs: Costs,
     /// Progress read from logs.
     pub progress: Progress,
     /// What is legal but probably not meant, a sentence each, for the log at startup.
@@ -155,6 +159,15 @@ pub struct Replicate {
     /// Prices of hardware, by the provider's name for it, in addition to (or instead of) the
     /// built-in table. Default none.
     pub hardware_info: BTreeMap<String, HardwareInfo>,
+    /// On which hardware models run whose names do not tell, by `owner/name`. Default none.
+    pub model_hardware: BTreeMap<String, String>,
+}
+
+/// What may be spent.
+#[derive(Debug, Clone)]
+pub struct Costs {
+    /// The limit, unless another one was set through the API. Default none.
+    pub budget: Budget,
 }
 
 /// What a piece of hardware is called and costs.
@@ -162,8 +175,9 @@ pub struct Replicate {
 pub struct HardwareInfo {
     /// The name for people, as in `Nvidia T4 GPU`.
     pub name: String,
-    /// Its price a second in micro-dollars (`cost_per_second_usd`), 0 to 1,000,000.
-    pub cost_per_second_micro_usd: i64,
+    /// Its price a second in micro-dollars, 0 to 1,000,000, by the day from which on it holds
+    /// (`prices`); one for all time is from the first day there is (`cost_per_second_usd`).
+    pub prices: BTreeMap<NaiveDate, i64>,
 }
 
 /// The base of a provider's URLs: `http` or `https`, a host, perhaps a path, and no slash at the end.

@@ -9,6 +9,9 @@ use secrecy::SecretString;
 use super::error::{ConfigError, Problem};
 use super::{DEFAULT_SOURCE, Setting, secrets};
 
+/// The most money that can be set, in dollars.
+const USD_MAX: f64 = 1e9;
+
 /// The longest text that an error repeats.
 const SHOWN_CHARS: usize = 80;
 
@@ -93,6 +96,21 @@ impl<'a> Reader<'a> {
         let read = read.ok_or_else(|| invalid(key, value, "a number above 0, at most 1"))?;
         self.record(key, read.to_string(), value);
         Ok(read)
+    }
+
+    /// A number of dollars in micro-dollars, or nothing said.
+    pub(super) fn optional_usd(&mut self, key: &str) -> Result<Option<i64>, ConfigError> {
+        let value = self.find(key)?;
+        if is_nothing(&value.kind) {
+            self.record(key, "null".to_owned(), value);
+            return Ok(None);
+        }
+        let usd = as_number(&value.kind).filter(|usd| (0.0..=USD_MAX).contains(usd));
+        let allowed = "a number of dollars from 0 to 1000000000, or null";
+        let usd = usd.ok_or_else(|| invalid(key, value, allowed))?;
+        self.record(key, usd.to_string(), value);
+        #[expect(clippy::cast_possible_truncation, reason = "within a billion dollars")]
+        Ok(Some((usd * 1e6).round() as i64))
     }
 
     /// A text that `parse` understands.

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use config::{Value, ValueKind};
 
 use super::error::{ConfigError, Problem};
 use super::reader::{Reader, as_number, as_yaml, invalid, origin_of, parse_text, refuse};
 use super::sources::Sources;
 use super::{
-    Config, Database, Events, HardwareInfo, Logs, Polling, Progress, Providers, Queue,
+    Config, Costs, Database, Events, HardwareInfo, Logs, Polling, Progress, Providers, Queue,
     QueueProcessing, Reconciliation, Replicate, Server, database_url, values,
 };
+use crate::domain::budget::Budget;
 use crate::domain::model_filter::ModelFilter;
 
 const DAY_SECONDS: u64 = 86_400;
@@ -51,6 +53,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         user_max_concurrent: r.whole("queue.user_max_concurrent", 1..=10_000)?,
         max_attempts: r.whole("queue.max_attempts", 1..=100)?,
     };
+    let costs = Costs { budget: budget(r)? };
     let progress = Progress { ttl_seconds: r.whole("progress.ttl_seconds", 1..=3600)? };
     // The layers have followed it already; here it is only put on record.
     r.optional_text("enterprise_config", |path| Ok(PathBuf::from(path)))?;
@@ -64,6 +67,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         events,
         logs,
         queue,
+        costs,
         progress,
         warnings: Vec::new(),
         settings: reader.into_settings(),
@@ -127,6 +131,7 @@ fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
             .optional_text("providers.replicate.submission_input", values::input_name)?,
         submit_settle_seconds: r.whole("providers.replicate.submit_settle_seconds", 1..=3600)?,
         hardware_info: hardware_info(r)?,
+        model_hardware: model_hardware(r)?,
     })
 }
 
@@ -144,6 +149,37 @@ fn models(r: &mut Reader<'_>) -> Result<ModelFilter, ConfigError> {
     ModelFilter::new(&patterns).map_err(|_| invalid(key, value, allowed))
 }
 
+/// What may be spent.
+fn budget(r: &mut Reader<'_>) -> Result<Budget, ConfigError> {
+    let limit_micro_usd = r.optional_usd("costs.limit_usd")?;
+    let period = r.text("costs.period", |text| {
+        text.parse().map_err(|_| Problem::must_be("daily, weekly or monthly"))
+    })?;
+    let action =
+        r.text("costs.action", |text| text.parse().map_err(|_| Problem::must_be("warn or block")))?;
+    let warn_at_percent = r.whole("costs.warn_at_percent", 1..=100)?;
+    Ok(Budget { limit_micro_usd, period, action, warn_at_percent })
+}
+
+fn model_hardware(r: &mut Reader<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let key = "providers.replicate.model_hardware";
+    let value = r.find(key)?;
+    let ValueKind::Table(table) = &value.kind else {
+        return Err(invalid(key, value, "a section of models"));
+    };
+    let mut all = BTreeMap::new();
+    for (model, hardware) in table {
+        let key = format!("{key}.{model}");
+        let hardware = parse_text(&key, hardware, |text| match text {
+            "" => Err(Problem::must_be("the name of a piece of hardware, as in h100-x2")),
+            text => Ok(text.to_owned()),
+        })?;
+        all.insert(model.clone(), hardware);
+    }
+    r.record(key, as_yaml(&value.kind), value);
+    Ok(all)
+}
+
 fn hardware_info(r: &mut Reader<'_>) -> Result<BTreeMap<String, HardwareInfo>, ConfigError> {
     let key = "providers.replicate.hardware_info";
     let value = r.find(key)?;
@@ -159,11 +195,11 @@ fn hardware_info(r: &mut Reader<'_>) -> Result<BTreeMap<String, HardwareInfo>, C
 }
 
 fn one_hardware(key: &str, id: &str, entry: &Value) -> Result<HardwareInfo, ConfigError> {
-    let allowed = "a section with cost_per_second_usd and perhaps name";
+    let allowed = "a section with cost_per_second_usd or prices, and perhaps name";
     let ValueKind::Table(table) = &entry.kind else {
         return Err(invalid(key, entry, allowed));
     };
-    let known = ["name", "cost_per_second_usd"];
+    let known = ["name", "cost_per_second_usd", "prices"];
     if let Some(unknown) = table.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(ConfigError::UnknownKey {
             origin: origin_of(entry),
@@ -175,16 +211,35 @@ fn one_hardware(key: &str, id: &str, entry: &Value) -> Result<HardwareInfo, Conf
         Some(name) => parse_text(&format!("{key}.name"), name, |text| Ok(text.to_owned()))?,
         None => id.to_owned(),
     };
-    let price_key = format!("{key}.cost_per_second_usd");
-    let price = table.get("cost_per_second_usd").ok_or_else(|| ConfigError::Refused {
-        origin: origin_of(entry),
-        key: price_key.clone(),
-        reason: "is missing".to_owned(),
-    })?;
-    let micro = as_number(&price.kind).and_then(values::micro_usd).ok_or_else(|| {
-        invalid(&price_key, price, "a number of dollars from 0 to 1 with at most 6 decimals")
-    })?;
-    Ok(HardwareInfo { name, cost_per_second_micro_usd: micro })
+    let mut prices = BTreeMap::new();
+    if let Some(price) = table.get("cost_per_second_usd") {
+        let price = one_price(&format!("{key}.cost_per_second_usd"), price)?;
+        prices.insert(NaiveDate::MIN, price);
+    }
+    if let Some(dated) = table.get("prices") {
+        let key = format!("{key}.prices");
+        let ValueKind::Table(dated) = &dated.kind else {
+            return Err(invalid(&key, dated, "a section of days, as in {\"2026-03-01\": 0.0014}"));
+        };
+        for (day, price) in dated {
+            let since = day.parse().map_err(|_| invalid(&key, price, "a section of days"))?;
+            prices.insert(since, one_price(&format!("{key}.{day}"), price)?);
+        }
+    }
+    if prices.is_empty() {
+        return Err(ConfigError::Refused {
+            origin: origin_of(entry),
+            key: format!("{key}.cost_per_second_usd"),
+            reason: "is missing".to_owned(),
+        });
+    }
+    Ok(HardwareInfo { name, prices })
+}
+
+fn one_price(key: &str, price: &Value) -> Result<i64, ConfigError> {
+    as_number(&price.kind).and_then(values::micro_usd).ok_or_else(|| {
+        invalid(key, price, "a number of dollars from 0 to 1 with at most 6 decimals")
+    })
 }
 
 fn polling(r: &mut Reader<'_>) -> Result<Polling, ConfigError> {

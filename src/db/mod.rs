@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod connection;
+pub mod costs;
 pub mod deliveries;
 pub mod error;
 pub mod events;

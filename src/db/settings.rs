@@ -20,6 +20,10 @@ pub enum Setting {
     QueueMaxConcurrent,
     /// How many of one user.
     QueueUserMaxConcurrent,
+    /// What may be spent, as JSON.
+    Budget,
+    /// What of that was told last, as JSON.
+    BudgetTold,
 }
 
 impl Setting {
@@ -30,6 +34,8 @@ impl Setting {
             Self::QueuePaused => "queue.paused",
             Self::QueueMaxConcurrent => "queue.max_concurrent",
             Self::QueueUserMaxConcurrent => "queue.user_max_concurrent",
+            Self::Budget => "costs.budget",
+            Self::BudgetTold => "costs.budget_told",
         }
     }
 }

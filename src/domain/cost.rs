@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+
 use super::job::{Job, JobStatus};
 use super::timestamp::Timestamp;
 
@@ -13,14 +15,28 @@ use super::timestamp::Timestamp;
 pub struct Hardware {
     /// The name for people, for example `8x Nvidia H100 GPU`.
     pub name: String,
-    /// The price of one second, in millionths of a dollar.
-    pub micro_usd_per_second: i64,
+    /// The price of one second in millionths of a dollar, by the day (UTC) from which on it holds.
+    pub prices: BTreeMap<NaiveDate, i64>,
+}
+
+impl Hardware {
+    /// Hardware whose price has never changed.
+    pub fn at_one_price(name: String, micro_usd_per_second: i64) -> Self {
+        Self { name, prices: BTreeMap::from([(NaiveDate::MIN, micro_usd_per_second)]) }
+    }
+
+    /// The price of one second at an instant, in millionths of a dollar; None before the first known one.
+    pub fn micro_usd_per_second(&self, at: Timestamp) -> Option<i64> {
+        self.prices.range(..=at.date_naive()).next_back().map(|(_, price)| *price)
+    }
 }
 
 /// The price list of one provider, by hardware key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prices {
     hardware: BTreeMap<String, Hardware>,
+    /// On which hardware models run whose names do not tell.
+    models: BTreeMap<String, String>,
 }
 
 /// Replicate's prices a second for one device (`provider.md`, "Cost").
@@ -47,12 +63,17 @@ impl Prices {
                     1 => (key.to_owned(), name.to_owned()),
                     _ => (format!("{key}-x{count}"), format!("{count}x {name}")),
                 };
-                let micro_usd_per_second = price * i64::from(count);
-                hardware.insert(key, Hardware { name, micro_usd_per_second });
+                hardware.insert(key, Hardware::at_one_price(name, price * i64::from(count)));
             }
         }
         hardware.extend(overrides);
-        Self { hardware }
+        Self { hardware, models: BTreeMap::new() }
+    }
+
+    /// The same, with the hardware of models whose names do not tell it.
+    #[must_use]
+    pub fn with_models(self, models: BTreeMap<String, String>) -> Self {
+        Self { models, ..self }
     }
 
     /// Every kind of hardware with its key.
@@ -60,9 +81,12 @@ impl Prices {
         self.hardware.iter().map(|(key, hardware)| (key.as_str(), hardware))
     }
 
-    /// The key of the hardware that a model's name ends in, for example `h100-x2` of
-    /// `simpletuner/advanced-trainer-h100-x2`.
+    /// The key of the hardware on which a model runs: as it was configured, or else as its name ends, for
+    /// example `h100-x2` of `simpletuner/advanced-trainer-h100-x2`.
     pub fn hardware_of_model(&self, model: &str) -> Option<&str> {
+        if let Some(configured) = self.models.get(model) {
+            return Some(configured);
+        }
         self.hardware
             .keys()
             .filter(|key| {
@@ -104,9 +128,14 @@ impl Prices {
         self.price_of(job).map(|price| cost(ran_for, price))
     }
 
+    /// The price of one second of some hardware at an instant, in millionths of a dollar.
+    pub fn of(&self, hardware: &str, at: Timestamp) -> Option<i64> {
+        self.hardware.get(hardware)?.micro_usd_per_second(at)
+    }
+
+    /// The price that held when the job started.
     fn price_of(&self, job: &Job) -> Option<i64> {
-        let hardware = self.hardware.get(job.hardware_type.as_deref()?)?;
-        Some(hardware.micro_usd_per_second)
+        self.of(job.hardware_type.as_deref()?, job.started_at.unwrap_or(job.created_at))
     }
 }
 
@@ -150,6 +179,36 @@ mod tests {
         assert_eq!(of("simpletuner/advanced-trainer-l40s-x2"), Some("l40s-x2"));
         assert_eq!(of("simpletuner/advanced-trainer"), None);
         assert_eq!(of("someone/alh100"), None);
+    }
+
+    #[test]
+    fn a_configured_model_needs_no_telling_name() {
+        let models = BTreeMap::from([("acme/lora".to_owned(), "l40s".to_owned())]);
+        let prices = prices().with_models(models);
+        assert_eq!(prices.hardware_of_model("acme/lora"), Some("l40s"));
+        assert_eq!(prices.hardware_of_model("acme/other-h100"), Some("h100"));
+    }
+
+    #[test]
+    fn a_job_costs_what_held_when_it_started() {
+        let day = |text: &str| text.parse::<NaiveDate>().expect("a day");
+        let rising = Hardware {
+            name: "H100".to_owned(),
+            prices: BTreeMap::from([(day("2026-01-01"), 1_000), (day("2026-03-02"), 2_000)]),
+        };
+        let prices = Prices::replicate([("h100".to_owned(), rising)]);
+        let cost = |started_at: &str| {
+            let mut job = job("simpletuner/advanced-trainer-h100");
+            job.status = JobStatus::Completed;
+            job.started_at = parse(started_at);
+            job.predict_time_micros = Some(10_000_000);
+            prices.apply(&mut job);
+            job.cost_micro_usd
+        };
+        assert_eq!(cost("2026-03-01T23:59:59Z"), Some(10_000));
+        assert_eq!(cost("2026-03-02T00:00:00Z"), Some(20_000));
+        // What it cost before is not known, and no guess is shown as a fact.
+        assert_eq!(cost("2025-12-31T10:00:00Z"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::budget::{Action, Period};
 use super::job::{JobId, JobStatus};
 use super::job_view::JobView;
 use super::observation::Source;
@@ -140,6 +141,10 @@ pub enum Event<'a> {
         /// How many are under way.
         total_running: i64,
     },
+    /// So much was spent that a limit is near. Told once a period.
+    BudgetWarning(BudgetTold),
+    /// A limit on spending is reached. Told once a period.
+    BudgetExceeded(BudgetTold),
     /// A full sync has ended.
     SyncCompleted {
         /// Which provider was read.
@@ -158,6 +163,23 @@ pub enum Event<'a> {
     },
 }
 
+/// How a budget stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BudgetTold {
+    /// For how long the limit holds: `daily`, `weekly` or `monthly`.
+    pub period: Period,
+    /// When the present period began.
+    pub period_started_at: Timestamp,
+    /// The limit, in dollars.
+    pub limit_usd: f64,
+    /// What was spent in the period, in dollars: running jobs by an estimate.
+    pub spent_usd: f64,
+    /// What happens now: `warn` or `block`.
+    pub action: Action,
+    /// The same for people.
+    pub message: String,
+}
+
 impl Event<'_> {
     /// The kinds of which the states of a job follow.
     pub const OF_STATES: [&'static str; 2] = ["job_discovered", "job_status_changed"];
@@ -174,6 +196,8 @@ impl Event<'_> {
             Self::JobLogMissing { .. } => "job_log_missing",
             Self::JobDeleted { .. } => "job_deleted",
             Self::QueueChanged { .. } => "queue_changed",
+            Self::BudgetWarning(_) => "budget_warning",
+            Self::BudgetExceeded(_) => "budget_exceeded",
             Self::SyncCompleted { .. } => "sync_completed",
         }
     }
@@ -190,7 +214,7 @@ impl Event<'_> {
             | Self::JobLogMissing { job_id, .. }
             | Self::JobDeleted { job_id, .. } => Some(job_id),
             Self::QueueChanged { job_id, .. } => *job_id,
-            Self::SyncCompleted { .. } => None,
+            Self::BudgetWarning(_) | Self::BudgetExceeded(_) | Self::SyncCompleted { .. } => None,
         }
     }
 

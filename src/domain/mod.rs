@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod breaker;
+pub mod budget;
 pub mod cost;
 pub mod event;
 pub mod growing_log;

@@ -14,7 +14,7 @@ use crate::actors::syncer::SyncError;
 use crate::actors::webhook_ingestor::IngestError;
 use crate::db::error::StoreError;
 use crate::domain::job::JobId;
-use crate::domain::timestamp::Timestamp;
+use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::ProviderError;
 use crate::provider::webhook_body::BodyError;
 
@@ -100,6 +100,14 @@ pub enum ApiError {
     /// The request comes from another site's page.
     #[error("the Origin {0:?} is not allowed: see server.allowed_origins")]
     ForeignOrigin(String),
+    /// What may be spent is spent.
+    #[error("{words}: no further jobs are taken before {until}")]
+    SpendingLimit {
+        /// How it stands.
+        words: String,
+        /// When the next period begins.
+        until: Timestamp,
+    },
     /// The daemon has too much to do, or is stopping.
     #[error("the daemon is busy or stopping, try again")]
     Busy,
@@ -191,6 +199,12 @@ impl ApiError {
             Self::Unauthorized => Face::new(StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::ForeignHost(_) => Face::new(StatusCode::FORBIDDEN, "foreign_host"),
             Self::ForeignOrigin(_) => Face::new(StatusCode::FORBIDDEN, "foreign_origin"),
+            Self::SpendingLimit { until, .. } => {
+                let seconds = (*until - now()).num_seconds().max(1).unsigned_abs();
+                Face::new(StatusCode::TOO_MANY_REQUESTS, "spending_limit_reached")
+                    .with(json!({"until": until}))
+                    .retry_after(seconds)
+            }
             Self::Busy => {
                 Face::new(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(RETRY_AFTER_SECONDS)
             }

@@ -3,6 +3,7 @@
 
 mod ask;
 mod client_address;
+mod costs;
 pub mod error;
 mod events;
 mod guard;
@@ -39,6 +40,7 @@ use actix_web::{Resource, Route};
 use self::ask::Asker;
 use self::error::ApiError;
 use self::list_cache::ListCache;
+use crate::actors::accountant::Accountant;
 use crate::actors::broadcaster::Broadcaster;
 use crate::actors::canceller::Canceller;
 use crate::actors::dispatcher::Dispatcher;
@@ -73,6 +75,8 @@ pub struct Doors {
     pub dispatcher: Addr<Dispatcher>,
     /// Who ends jobs.
     pub canceller: Addr<Canceller>,
+    /// Who watches what is spent.
+    pub accountant: Addr<Accountant>,
     /// Who forgets.
     pub pruner: Addr<Pruner>,
     /// Who tells of changes.
@@ -196,6 +200,10 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/events", "GET", web::get().to(events::subscribe)))
         .service(at("/api/webhooks/test", "POST", web::post().to(webhooks::test)));
     queue_routes(service);
+    service
+        .service(at("/api/cloud/cost-limit/status", "GET", web::get().to(costs::limit_status)))
+        .service(at("/api/cloud/hardware-options", "GET", web::get().to(costs::hardware_options)))
+        .service(at("/api/cloud/cost-estimate", "POST", web::post().to(costs::estimate)));
     for path in ["/api/metrics", "/api/cloud/metrics"] {
         service.service(at(path, "GET", web::get().to(metrics::summary)));
     }

@@ -5,12 +5,16 @@ use actix_web::web::{Data, Json, Path, Payload};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::Gateway;
 use super::error::ApiError;
 use super::query::require_json;
+use super::{Gateway, costs};
+use crate::actors::accountant::LookAtBudget;
+use crate::actors::job_store::ChangeBudget;
 use crate::actors::poller::{GetWebhookUrl, SetWebhookUrl};
 use crate::actors::provider_client::{FetchAccount, GetProviderHealth};
+use crate::domain::budget::Budget;
 use crate::domain::cost::to_usd;
+use crate::domain::timestamp::now;
 
 /// `GET /api/cloud/providers`
 pub(super) async fn list(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
@@ -24,7 +28,7 @@ pub(super) async fn list(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError
                 json!({
                     "id": id,
                     "name": hardware.name,
-                    "cost_per_second_usd": to_usd(hardware.micro_usd_per_second),
+                    "cost_per_second_usd": hardware.micro_usd_per_second(now()).map(to_usd),
                 })
             })
             .collect();
@@ -46,11 +50,12 @@ pub(super) async fn config(
 ) -> Result<Json<Value>, ApiError> {
     gateway.provider(&provider)?;
     let webhook_url = gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?;
-    Ok(Json(view(&gateway, &provider, webhook_url.as_ref())))
+    let budget = costs::standing(&gateway, None).await?.budget;
+    Ok(Json(view(&gateway, &provider, webhook_url.as_ref(), budget)))
 }
 
 /// What may be shown: of secrets only whether they are set.
-fn view(gateway: &Gateway, provider: &str, webhook_url: Option<&Url>) -> Value {
+fn view(gateway: &Gateway, provider: &str, webhook_url: Option<&Url>, budget: Budget) -> Value {
     let config = &gateway.config.providers.replicate;
     let allowed_ips: Vec<_> = config.webhook_allowed_ips.iter().map(ToString::to_string).collect();
     json!({
@@ -61,13 +66,26 @@ fn view(gateway: &Gateway, provider: &str, webhook_url: Option<&Url>) -> Value {
             "webhook_allowed_ips": allowed_ips,
             "has_api_token": config.api_token.is_some(),
             "has_webhook_secret": config.webhook_secret.is_some(),
+            "cost_limit_enabled": budget.limit_micro_usd.is_some(),
+            "cost_limit_amount": budget.limit_micro_usd.map(to_usd),
+            "cost_limit_period": budget.period,
+            "cost_limit_action": budget.action,
         },
     })
 }
 
+/// What can be changed here.
+const CHANGEABLE: [&str; 5] = [
+    "webhook_url",
+    "cost_limit_enabled",
+    "cost_limit_amount",
+    "cost_limit_period",
+    "cost_limit_action",
+];
+
 /// `PUT /api/cloud/providers/{provider}/config`
 ///
-/// The webhook URL can be set here; everything else belongs into the configuration file, where it
+/// The webhook URL and the limit on spending can be set here; everything else belongs into the configuration file, where it
 /// is validated as a whole.
 pub(super) async fn change_config(
     request: HttpRequest,
@@ -82,9 +100,14 @@ pub(super) async fn change_config(
         Some(Value::Object(fields)) => fields,
         _ => &body,
     };
-    if let Some(unknown) = fields.keys().find(|key| *key != "webhook_url") {
-        let allowed = vec!["webhook_url"];
+    if let Some(unknown) = fields.keys().find(|key| !CHANGEABLE.contains(&key.as_str())) {
+        let allowed = CHANGEABLE.to_vec();
         return Err(ApiError::UnknownValue { field: "config", word: unknown.clone(), allowed });
+    }
+    let known = costs::standing(&gateway, None).await?.budget;
+    if let Some(budget) = costs::changed_budget(fields, known)? {
+        gateway.asker.ask(&gateway.store, ChangeBudget(budget)).await?;
+        gateway.asker.ask(&gateway.accountant, LookAtBudget).await?;
     }
     let url = match fields.get("webhook_url") {
         None => gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?,
@@ -94,7 +117,8 @@ pub(super) async fn change_config(
             url
         }
     };
-    Ok(Json(view(&gateway, &provider, url.as_ref())))
+    let budget = costs::standing(&gateway, None).await?.budget;
+    Ok(Json(view(&gateway, &provider, url.as_ref(), budget)))
 }
 
 /// The URL that a client gives for webhooks; None where it wants none.

@@ -88,11 +88,11 @@ pub(super) async fn read_body(
     Ok(body.freeze())
 }
 
-/// A JSON body; None where there is none.
-pub(super) async fn read_json<T: DeserializeOwned>(
+/// A JSON body of any shape; None where there is none.
+pub(super) async fn read_json_value(
     request: &HttpRequest,
     payload: Payload,
-) -> Result<Option<T>, ApiError> {
+) -> Result<Option<Value>, ApiError> {
     let body = read_body(request, payload, JSON_BYTES_MAX).await?;
     if body.is_empty() {
         return Ok(None);
@@ -103,8 +103,16 @@ pub(super) async fn read_json<T: DeserializeOwned>(
     if is_typed && !request.mime_type().ok().flatten().is_some_and(is_json) {
         return Err(ApiError::NotJsonType);
     }
-    let value: Value = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::NotJson(without_position(&error.to_string())))?;
+    let value = serde_json::from_slice(&body);
+    value.map(Some).map_err(|error| ApiError::NotJson(without_position(&error.to_string())))
+}
+
+/// A JSON body; None where there is none.
+pub(super) async fn read_json<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Option<T>, ApiError> {
+    let Some(value) = read_json_value(request, payload).await? else { return Ok(None) };
     let bad = |field: String, problem: String| ApiError::BadValue { field, problem };
     // serde would take the fields from a list just as well, in the order of the struct.
     if !value.is_object() {

@@ -6,19 +6,22 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Gateway;
 use super::error::{ApiError, quoted};
 use super::providers::parse_webhook_url;
 use super::query::{Query, require_json};
 use super::queue::{PriorityWord, unknown_value};
+use super::{Gateway, costs};
 use crate::actors::dispatcher::SubmitJob;
+use crate::actors::job_reader::costs::BudgetStanding;
 use crate::actors::poller::GetWebhookUrl;
 use crate::db::queue::NewSubmission;
+use crate::domain::budget::{Action, Level};
 use crate::domain::job::JobId;
 use crate::domain::queue::Priority;
 use crate::domain::submission::{
     Order, Payload, SecretInputs, Target, TrainerConfig, profile_model, take_secrets,
 };
+use crate::domain::timestamp::now;
 use crate::provider::replicate;
 
 /// The longest name, key or identifier that is taken, in characters.
@@ -80,10 +83,24 @@ pub(super) async fn submit(
         Some(url) => parse_webhook_url(url)?.or(configured_webhook),
         None => configured_webhook,
     };
+    let BudgetStanding { budget, spending, .. } = costs::standing(&gateway, None).await?;
+    let is_blocked =
+        budget.action == Action::Block && budget.level(spending) == Some(Level::Exceeded);
+    let cost_limit_warning = budget.in_words(spending);
+    if let Some(words) = cost_limit_warning.clone().filter(|_| is_blocked) {
+        let (_, until) = budget.period.around(now());
+        return Err(ApiError::SpendingLimit { words, until });
+    }
     let warnings = asked.warnings(gateway.config.providers.replicate.hf_token.is_some());
     let limits = Limits { max_attempts: gateway.config.queue.max_attempts };
     let (order, secrets) = asked.order(webhook_url)?;
+    let hardware = order.target.model().and_then(|model| gateway.prices.hardware_of_model(model));
+    let estimated_cost_micro_usd = match hardware {
+        Some(hardware) => costs::estimate_micro_usd(&gateway, hardware).await?.1,
+        None => None,
+    };
     let new = asked.submission(provider, order, limits)?;
+    let new = NewSubmission { estimated_cost_micro_usd, ..new };
     let (job, is_repeat) =
         gateway.asker.ask(&gateway.dispatcher, SubmitJob { new, secrets }).await?;
     Ok(Json(json!({
@@ -93,7 +110,7 @@ pub(super) async fn submit(
         "error": null,
         "data_uploaded": false,
         "upload_id": null,
-        "cost_limit_warning": null,
+        "cost_limit_warning": cost_limit_warning,
         "quota_warnings": warnings,
         "idempotent_hit": is_repeat,
     })))

@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod cancel;
+mod costs;
 mod curves;
 mod errors;
 mod events;

@@ -89,13 +89,22 @@ async fn a_webhook_url_turns_polling_off_at_once_and_is_kept_across_a_restart(
 }
 
 #[actix_web::test]
-async fn only_the_webhook_url_can_be_set_and_only_to_a_web_address() {
+async fn only_what_belongs_there_can_be_set_and_a_webhook_url_only_to_a_web_address() {
     let database = TestDatabase::new(Backend::Sqlite);
     let daemon = daemon_without_provider(&database).await;
 
     let unknown = daemon.put_json(CONFIG, &json!({"api_token": "r8_x", "webhook_url": null})).await;
     let unknown = unknown.error(400, "unknown_value");
-    assert_eq!(unknown["details"]["allowed"], json!(["webhook_url"]));
+    assert_eq!(
+        unknown["details"]["allowed"],
+        json!([
+            "webhook_url",
+            "cost_limit_enabled",
+            "cost_limit_amount",
+            "cost_limit_period",
+            "cost_limit_action",
+        ])
+    );
     let detail = unknown["detail"].as_str().expect("a text");
     assert!(detail.contains("api_token") && detail.contains("webhook_url"), "{detail}");
     assert!(!detail.contains("r8_x"), "{detail}");

@@ -1,6 +1,7 @@
 //! The job reader: answers questions about what is stored, on threads of its own, beside the
 //! writer. It never writes.
 
+pub mod costs;
 pub mod queue;
 
 use actix::prelude::*;

@@ -12,6 +12,7 @@ use actix::prelude::*;
 
 use super::broadcaster::Announce;
 use super::dispatcher::LookAtQueue;
+use super::job_reader::costs::BudgetTold;
 use super::log_keeper::WantLogs;
 use crate::config::DatabaseUrl;
 use crate::db::connection::{Claim, Connection, Role};
@@ -22,8 +23,9 @@ use crate::db::logs::{self, Absence};
 use crate::db::observations::{Outcome, Recorded, Report, record};
 use crate::db::retention::{self, Limits, Pruned, Stage};
 use crate::db::settings::{self, Setting};
-use crate::domain::cost::Prices;
-use crate::domain::event::{Event, LoggedEvent};
+use crate::domain::budget::{Budget, Level, Spending};
+use crate::domain::cost::{Prices, to_usd};
+use crate::domain::event::{self, Event, LoggedEvent};
 use crate::domain::job::JobId;
 use crate::domain::job_view::JobView;
 use crate::domain::timestamp::{Timestamp, now};
@@ -93,6 +95,23 @@ pub struct Prune {
     pub stage: Stage,
     /// What is kept.
     pub limits: Limits,
+}
+
+/// Sets what may be spent. It survives a restart.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct ChangeBudget(pub Budget);
+
+/// Tells how a budget stands, and remembers that it was told.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct RecordBudget {
+    /// The budget.
+    pub budget: Budget,
+    /// What was spent.
+    pub spending: Spending,
+    /// How far it is used up.
+    pub level: Level,
 }
 
 /// Closes the database, so that another daemon may have it. Nothing is stored from then on.
@@ -356,6 +375,61 @@ impl Handler<ChangeSetting> for JobStore {
                 settings::set(connection, message.setting, message.value.as_deref())
             })
         })
+    }
+}
+
+impl Handler<ChangeBudget> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(
+        &mut self,
+        ChangeBudget(budget): ChangeBudget,
+        _: &mut Self::Context,
+    ) -> Self::Result {
+        let json = serde_json::to_string(&budget).expect("plain data has a JSON form");
+        self.with_connection(|connection, _| {
+            connection.write(|connection| settings::set(connection, Setting::Budget, Some(&json)))
+        })
+    }
+}
+
+impl Handler<RecordBudget> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, message: RecordBudget, _: &mut Self::Context) -> Self::Result {
+        let RecordBudget { budget, spending, level } = message;
+        let Some(event) = budget_event(&budget, spending, level, now()) else { return Ok(()) };
+        let told = BudgetTold::new(&budget, level, now());
+        let told = serde_json::to_string(&told).expect("plain data has a JSON form");
+        let events = self.with_connection(|connection, _| {
+            connection.write(|connection| {
+                settings::set(connection, Setting::BudgetTold, Some(&told))?;
+                append_one(connection, &event)
+            })
+        })?;
+        self.announce(Announce::events(events));
+        Ok(())
+    }
+}
+
+fn budget_event(
+    budget: &Budget,
+    spending: Spending,
+    level: Level,
+    now: Timestamp,
+) -> Option<Event<'static>> {
+    let told = event::BudgetTold {
+        period: budget.period,
+        period_started_at: budget.period.around(now).0,
+        limit_usd: to_usd(budget.limit_micro_usd?),
+        spent_usd: to_usd(spending.total_micro_usd()),
+        action: budget.action,
+        message: budget.in_words(spending)?,
+    };
+    match level {
+        Level::Fine => None,
+        Level::Warning => Some(Event::BudgetWarning(told)),
+        Level::Exceeded => Some(Event::BudgetExceeded(told)),
     }
 }
 
