@@ -6,6 +6,7 @@
 //!  POST sync ► Syncer ──► ProviderClient ─┘  (merge, commit)
 //!  GET ──────► JobReader;  inline progress ──► LogWatcher ──► ProviderClient
 //!  POST submit ► Dispatcher ──► ProviderClient, JobStore;  POST cancel ► Canceller ──► the same
+//!  timer ────► Notifier ──► people;  timer ──► Accountant ──► JobStore
 //!  end ──────► LogKeeper ──► ProviderClient, JobStore;  timer ──► Pruner ──► JobStore
 //! ```
 
@@ -31,6 +32,7 @@ use crate::actors::job_store::{
 };
 use crate::actors::log_keeper::{LogKeeper, LogKeeperOptions, StopKeeping};
 use crate::actors::log_watcher::LogWatcher;
+use crate::actors::notifier::{Notifier, NotifierOptions, StopNotifying};
 use crate::actors::poller::{Poller, PollerOptions, StopPolling};
 use crate::actors::provider_client::ProviderClient;
 use crate::actors::pruner::{Pruner, StopPruning};
@@ -39,8 +41,8 @@ use crate::actors::webhook_ingestor::{FinishIngesting, IngestorOptions, WebhookI
 use crate::config::{self, Config};
 use crate::db::connection::{Claim, ClaimError, Connection, Role};
 use crate::db::error::{Obstacle, StoreError};
-use crate::db::events;
 use crate::db::settings::Setting;
+use crate::db::{events, notifications};
 use crate::domain::cost::{Hardware, Prices};
 use crate::domain::event::{Notice, Seq};
 use crate::http::{self, Doors, Gateway, ProviderDoor};
@@ -136,7 +138,7 @@ impl BackgroundTasks {
         // chosen one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Arc::new(config);
-        let database = open_database(&config.database.url)?;
+        let database = open_database(&config)?;
         let prices = Arc::new(prices(&config.providers.replicate));
         let version = StoreVersion::default();
         let obstacle = StoreObstacle::default();
@@ -230,6 +232,15 @@ impl BackgroundTasks {
             store.clone().recipient(),
         )
         .start();
+        let notifier = {
+            let options = NotifierOptions {
+                config: config.notifications.clone(),
+                plan: store.clone().recipient(),
+                due: reader.clone().recipient(),
+                note: store.clone().recipient(),
+            };
+            start_in(&mut arbiters, move || Notifier::new(options))
+        };
         let pruner =
             Pruner::new(config.events.clone(), config.logs.clone(), store.clone().recipient())
                 .start();
@@ -246,6 +257,7 @@ impl BackgroundTasks {
             dispatcher,
             canceller,
             accountant,
+            notifier,
             pruner,
             broadcaster,
             providers,
@@ -280,6 +292,7 @@ impl BackgroundTasks {
         let _ = self.doors.poller.send(StopPolling).await;
         let _ = self.doors.pruner.send(StopPruning).await;
         let _ = self.doors.log_keeper.send(StopKeeping).await;
+        let _ = self.doors.notifier.send(StopNotifying).await;
         let _ = self.doors.accountant.send(StopAccounting).await;
         let _ = self.doors.canceller.send(StopCancelling).await;
         let _ = self.doors.dispatcher.send(StopDispatching).await;
@@ -363,12 +376,14 @@ struct OpenDatabase {
     newest_event: Seq,
 }
 
-fn open_database(url: &config::DatabaseUrl) -> Result<OpenDatabase, StartError> {
+fn open_database(config: &Config) -> Result<OpenDatabase, StartError> {
+    let url = &config.database.url;
     let open = || {
         let claim = Claim::of_file(url)?;
         let mut writer = Connection::open(url, Role::Writer)?;
         Claim::of_session(&mut writer)?;
         writer.migrate()?;
+        notifications::enlist(&mut writer, config.notifications.channels.keys())?;
         let newest_event = events::bounds(&mut writer)?.newest;
         Ok(OpenDatabase { claim, writer, newest_event })
     };

@@ -7,5 +7,6 @@ pub mod daemon;
 pub mod db;
 pub mod domain;
 pub mod http;
+pub mod notification;
 pub mod provider;
 pub mod simulator;

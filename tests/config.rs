@@ -215,6 +215,17 @@ fn a_price_can_change_by_the_day_and_a_model_be_told_its_hardware() {
 }
 
 #[test]
+fn of_a_channel_only_its_host_is_shown() {
+    let (_directory, sources) = file(
+        "c.yaml",
+        "notifications: {channels: {ops: {url: 'https://hooks.example/services/T0/never-to-be-seen', format: slack}}}",
+    );
+    let config = load(&sources);
+    let shown = format!("{}{config:?}", config.describe());
+    assert!(shown.contains("hooks.example") && !shown.contains("never-to-be-seen"), "{shown}");
+}
+
+#[test]
 fn a_budget_is_kept_in_micro_dollars() {
     let set = [
         ("JOBSYNCD__COSTS__LIMIT_USD", "99.5"),
@@ -738,6 +749,38 @@ fn a_bad_variable_is_refused_by_name(
 #[case(
     "providers: {replicate: {hardware_info: {t4: {prices: {soon: 0.1}}}}}",
     "`providers.replicate.hardware_info.t4.prices` must be a section of days, not `0.1`"
+)]
+#[case(
+    "notifications: {channels: {ops: {format: slack}}}",
+    "`notifications.channels.ops.url` is missing"
+)]
+#[case(
+    "notifications: {channels: {ops: {url: 'ftp://secret-path'}}}",
+    "`notifications.channels.ops.url` must be an http or https URL"
+)]
+#[case(
+    "notifications: {channels: {ops: {url: 'http://169.254.169.254/secret'}}}",
+    "`notifications.channels.ops.url` is an address of this machine or of a private network: set notifications.allow_private_addresses"
+)]
+#[case(
+    "notifications: {channels: {ops: {url: 'https://x.example', format: teams}}}",
+    "`notifications.channels.ops.format` must be json, slack, discord or ntfy, not `teams`"
+)]
+#[case(
+    "notifications: {channels: {ops: {url: 'https://x.example', secret: 'whsec_%%%'}}}",
+    "`notifications.channels.ops.secret` must be whsec_ and a key in base64"
+)]
+#[case(
+    "notifications: {channels: {ops: {url: 'https://x.example', events: [started]}}}",
+    "`notifications.channels.ops.events` must be a list of: completed, failed, cancelled, stalled, gone, loss_not_finite, budget, not `started`"
+)]
+#[case(
+    "notifications: {channels: {ops: {url: 'https://x.example', to: me}}}",
+    "unknown key `notifications.channels.ops.to`; allowed here: url, format, secret, events"
+)]
+#[case(
+    "notifications: {channels: {'a b': {url: 'https://x.example'}}}",
+    "`notifications.channels.a b` must have a name of letters, digits, - and _, at most 64"
 )]
 #[case("logs: {max_job_mb: 65}", "`logs.max_job_mb` must be a whole number from 1 to 64, not `65`")]
 #[case(

@@ -12,6 +12,7 @@ pub mod job_reader;
 pub mod job_store;
 pub mod log_keeper;
 pub mod log_watcher;
+pub mod notifier;
 pub mod poller;
 pub mod provider_client;
 pub mod pruner;

@@ -83,7 +83,10 @@ fn concurrency_warning(config: &Config) -> Option<String> {
 
 /// A configuration file with a secret in it that every user of the machine can read.
 fn readable_secrets(config: &Config) -> Vec<String> {
-    let with_secret = config.settings.iter().filter(|setting| setting.value == "<set>");
+    let with_secret = config.settings.iter().filter(|setting| {
+        let has_channels = setting.key == "notifications.channels" && setting.value != "{}";
+        setting.value == "<set>" || has_channels
+    });
     let mut files: Vec<_> = with_secret.map(|setting| setting.source.as_str()).collect();
     files.sort_unstable();
     files.dedup();

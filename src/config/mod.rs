@@ -24,13 +24,14 @@ mod environment;
 mod error;
 mod known_keys;
 mod layers;
+mod notifications;
 mod reader;
 mod secrets;
 mod sections;
 mod sources;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
@@ -44,7 +45,9 @@ pub use self::error::ConfigError;
 pub use self::sources::{Flags, Sources};
 use crate::domain::budget::Budget;
 use crate::domain::model_filter::ModelFilter;
+use crate::domain::notification::{Format, Topic};
 use crate::domain::queue::Limits;
+use crate::domain::signature::SigningKey;
 
 /// The commented default configuration. It *is* the defaults: there is no second list of them.
 pub const DEFAULT_YAML: &str = include_str!("../../etc/jobsyncd.yaml");
@@ -77,6 +80,8 @@ pub struct Config {
     pub queue: Queue,
     /// What may be spent.
     pub costs: Costs,
+    /// Whom to tell of ends and alarms.
+    pub notifications: Notifications,
     /// Progress read from logs.
     pub progress: Progress,
     /// What is legal but probably not meant, a sentence each, for the log at startup.
@@ -261,6 +266,35 @@ pub struct Progress {
     /// How long one fetch of a log answers everybody who asks, in seconds. Default 5, 1 to 3,600.
     pub ttl_seconds: u64,
 }
+
+/// Whom to tell of ends and alarms.
+#[derive(Debug, Clone)]
+pub struct Notifications {
+    /// Whether a message may go to this machine or a private network. Default false.
+    pub allow_private_addresses: bool,
+    /// The pause after the first attempt that failed, in seconds; the others follow from it. Default 5, 1 to
+    /// 3,600.
+    pub retry_first_seconds: u64,
+    /// The channels, by name. Default none.
+    pub channels: BTreeMap<String, Channel>,
+}
+
+/// Where messages go, and which.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// Where.
+    pub url: ChannelUrl,
+    /// In which form. Default JSON.
+    pub format: Format,
+    /// Signs them, so that the receiver can tell who sent them.
+    pub signing_key: Option<SigningKey>,
+    /// Of what. Default everything but cancelled jobs.
+    pub topics: BTreeSet<Topic>,
+}
+
+/// A URL that is a secret: at most services, whoever knows it may write there.
+#[derive(Debug, Clone)]
+pub struct ChannelUrl(pub(crate) SecretString);
 
 /// One key of the configuration as it took effect.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,6 +54,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         max_attempts: r.whole("queue.max_attempts", 1..=100)?,
     };
     let costs = Costs { budget: budget(r)? };
+    let notifications = super::notifications::read(r)?;
     let progress = Progress { ttl_seconds: r.whole("progress.ttl_seconds", 1..=3600)? };
     // The layers have followed it already; here it is only put on record.
     r.optional_text("enterprise_config", |path| Ok(PathBuf::from(path)))?;
@@ -68,6 +69,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         logs,
         queue,
         costs,
+        notifications,
         progress,
         warnings: Vec::new(),
         settings: reader.into_settings(),

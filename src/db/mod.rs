@@ -13,6 +13,7 @@ pub mod job_series;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;
+pub mod notifications;
 pub mod observations;
 pub mod queue;
 pub mod retention;

@@ -5,7 +5,7 @@
 
 use super::connection::Connection;
 use super::error::StoreError;
-use super::{deliveries, events, logs};
+use super::{deliveries, events, logs, notifications};
 use crate::domain::timestamp::Timestamp;
 
 /// The most events that one portion deletes. In SQLite the index by job is scattered, so that each may
@@ -15,6 +15,8 @@ const EVENTS_AT_ONCE: i64 = 500;
 const LOGS_AT_ONCE: i64 = 100;
 /// The most ids of webhooks that one portion looks at.
 const DELIVERIES_AT_ONCE: i64 = 1_000;
+/// The most messages to people that one portion deletes.
+const NOTIFICATIONS_AT_ONCE: i64 = 500;
 /// A portion that has come to so many bytes goes no further: 4 MB.
 pub(super) const BYTES_AT_ONCE: i64 = 4 * 1024 * 1024;
 
@@ -48,6 +50,8 @@ pub enum Stage {
     Logs,
     /// At the ids of webhooks, after this one.
     Deliveries(Option<String>),
+    /// At the messages to people.
+    Notifications,
 }
 
 /// What was pruned.
@@ -59,6 +63,8 @@ pub struct Pruned {
     pub logs: usize,
     /// Ids of webhooks.
     pub deliveries: usize,
+    /// Messages to people.
+    pub notifications: usize,
 }
 
 impl std::ops::AddAssign for Pruned {
@@ -66,6 +72,7 @@ impl std::ops::AddAssign for Pruned {
         self.events += other.events;
         self.logs += other.logs;
         self.deliveries += other.deliveries;
+        self.notifications += other.notifications;
     }
 }
 
@@ -96,8 +103,17 @@ pub fn prune(
             let before = limits.deliveries_since;
             let walked =
                 deliveries::prune(connection, before, after.as_deref(), DELIVERIES_AT_ONCE)?;
-            let next = walked.next.map(|id| Stage::Deliveries(Some(id)));
-            Ok((Pruned { deliveries: walked.pruned, ..none }, next))
+            let next = match walked.next {
+                Some(id) => Stage::Deliveries(Some(id)),
+                None => Stage::Notifications,
+            };
+            Ok((Pruned { deliveries: walked.pruned, ..none }, Some(next)))
+        }
+        Stage::Notifications => {
+            let since = limits.events.since;
+            let notifications = notifications::prune(connection, since, NOTIFICATIONS_AT_ONCE)?;
+            let next = (notifications > 0).then_some(Stage::Notifications);
+            Ok((Pruned { notifications, ..none }, next))
         }
     })
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::actors::broadcaster::SubscribeError;
 use crate::actors::canceller::CancelError;
+use crate::actors::notifier::UnknownChannel;
 use crate::actors::syncer::SyncError;
 use crate::actors::webhook_ingestor::IngestError;
 use crate::db::error::StoreError;
@@ -108,6 +109,12 @@ pub enum ApiError {
         /// When the next period begins.
         until: Timestamp,
     },
+    /// There is no such channel of notifications.
+    #[error(transparent)]
+    UnknownChannel(#[from] UnknownChannel),
+    /// No notification of this number could not be delivered.
+    #[error("Dead letter not found: {}", quoted(.0))]
+    NoDeadLetter(String),
     /// The daemon has too much to do, or is stopping.
     #[error("the daemon is busy or stopping, try again")]
     Busy,
@@ -205,6 +212,10 @@ impl ApiError {
                     .with(json!({"until": until}))
                     .retry_after(seconds)
             }
+            Self::UnknownChannel(UnknownChannel(name)) => {
+                Face::new(StatusCode::NOT_FOUND, "unknown_channel").with(json!({"channel": name}))
+            }
+            Self::NoDeadLetter(_) => Face::new(StatusCode::NOT_FOUND, "dead_letter_not_found"),
             Self::Busy => {
                 Face::new(StatusCode::SERVICE_UNAVAILABLE, "busy").retry_after(RETRY_AFTER_SECONDS)
             }

@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 
 use super::error::ApiError;
 use super::{Gateway, ProviderDoor};
+use crate::actors::job_reader::notifications::GetChannelStates;
+use crate::actors::job_reader::queue::GetOpenEntries;
 use crate::actors::job_reader::{GetLogBounds, GetSizes, Read, Sizes};
 use crate::actors::log_keeper::CountWantedLogs;
 use crate::actors::poller::GetPollingStatus;
 use crate::actors::provider_client::GetProviderHealth;
+use crate::domain::queue::QueueStatus;
 use crate::domain::timestamp::{Timestamp, now};
 
 /// How well something is. The worst component decides for the whole.
@@ -43,8 +46,15 @@ pub(super) struct Health {
 
 /// `GET /api/cloud/health`
 pub(super) async fn report(gateway: Data<Gateway>) -> Json<Health> {
-    let mut components =
-        vec![database(&gateway).await, polling(&gateway).await, logs(&gateway).await];
+    let mut components = vec![
+        database(&gateway).await,
+        polling(&gateway).await,
+        queue(&gateway).await,
+        logs(&gateway).await,
+    ];
+    if !gateway.config.notifications.channels.is_empty() {
+        components.push(notifications(&gateway).await);
+    }
     for (name, door) in &gateway.providers {
         components.push(provider(&gateway, name, door).await);
     }
@@ -91,6 +101,47 @@ async fn polling(gateway: &Gateway) -> Component {
         }
         Err(error) => component("polling", Wellness::Unhealthy, asked, Some(error.to_string())),
     }
+}
+
+async fn queue(gateway: &Gateway) -> Component {
+    let asked = Instant::now();
+    let question = GetOpenEntries { limits: gateway.config.queue.limits() };
+    let (status, message) = match gateway.asker.ask(&gateway.reader, Read(question)).await {
+        Ok((entries, limits)) => {
+            let waiting =
+                entries.iter().filter(|entry| entry.status == QueueStatus::Pending).count();
+            let under_way = entries.len() - waiting;
+            let state = match (limits.is_paused, gateway.config.queue_processing.enabled) {
+                (true, _) => ", paused",
+                (false, false) => ", not handed over by itself",
+                (false, true) => "",
+            };
+            (Wellness::Healthy, format!("{waiting} waiting, {under_way} under way{state}"))
+        }
+        Err(error) => (Wellness::Unhealthy, error.to_string()),
+    };
+    component("queue", status, asked, Some(message))
+}
+
+/// People who are not told are a reason to look.
+async fn notifications(gateway: &Gateway) -> Component {
+    let asked = Instant::now();
+    let names: Vec<_> = gateway.config.notifications.channels.keys().cloned().collect();
+    let question = GetChannelStates(names.clone());
+    let (status, message) = match gateway.asker.ask(&gateway.reader, Read(question)).await {
+        Ok(states) => {
+            let troubled = names.iter().zip(states).find_map(|(name, state)| {
+                let words = state.last_error?;
+                Some(format!("{name}: {} waiting, {} dead, {words}", state.pending, state.dead))
+            });
+            match troubled {
+                Some(words) => (Wellness::Degraded, Some(words)),
+                None => (Wellness::Healthy, None),
+            }
+        }
+        Err(error) => (Wellness::Unhealthy, Some(error.to_string())),
+    };
+    component("notifications", status, asked, message)
 }
 
 async fn logs(gateway: &Gateway) -> Component {

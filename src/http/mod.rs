@@ -14,6 +14,7 @@ mod job_series;
 mod jobs;
 mod list_cache;
 mod metrics;
+mod notifications;
 mod polling;
 mod progress;
 mod providers;
@@ -48,6 +49,7 @@ use crate::actors::job_reader::JobReader;
 use crate::actors::job_store::{JobStore, StoreObstacle, StoreVersion};
 use crate::actors::log_keeper::LogKeeper;
 use crate::actors::log_watcher::LogWatcher;
+use crate::actors::notifier::Notifier;
 use crate::actors::poller::Poller;
 use crate::actors::provider_client::ProviderClient;
 use crate::actors::pruner::Pruner;
@@ -77,6 +79,8 @@ pub struct Doors {
     pub canceller: Addr<Canceller>,
     /// Who watches what is spent.
     pub accountant: Addr<Accountant>,
+    /// Who tells people.
+    pub notifier: Addr<Notifier>,
     /// Who forgets.
     pub pruner: Addr<Pruner>,
     /// Who tells of changes.
@@ -204,6 +208,23 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/cloud/cost-limit/status", "GET", web::get().to(costs::limit_status)))
         .service(at("/api/cloud/hardware-options", "GET", web::get().to(costs::hardware_options)))
         .service(at("/api/cloud/cost-estimate", "POST", web::post().to(costs::estimate)));
+    service
+        .service(at("/api/notifications", "GET", web::get().to(notifications::list)))
+        .service(at(
+            "/api/notifications/dead-letters",
+            "GET",
+            web::get().to(notifications::dead_letters),
+        ))
+        .service(at(
+            "/api/notifications/dead-letters/{id}/retry",
+            "POST",
+            web::post().to(notifications::retry),
+        ))
+        .service(at(
+            "/api/notifications/{channel}/test",
+            "POST",
+            web::post().to(notifications::test),
+        ));
     for path in ["/api/metrics", "/api/cloud/metrics"] {
         service.service(at(path, "GET", web::get().to(metrics::summary)));
     }

@@ -14,6 +14,7 @@ mod jobs;
 mod last_log;
 mod liveness;
 mod logs;
+mod notifications;
 mod polling;
 mod progress;
 mod providers;

@@ -354,7 +354,7 @@ async fn health_names_every_component_and_the_worst_one_decides() {
         assert!(health["timestamp"].as_str().is_some_and(|text| text.ends_with('Z')), "{health}");
         let components = health["components"].as_array().expect("a list");
         let names: Vec<_> = components.iter().map(|component| &component["name"]).collect();
-        assert_eq!(names, ["database", "polling", "logs", "replicate"]);
+        assert_eq!(names, ["database", "polling", "queue", "logs", "replicate"]);
         for component in components {
             assert!(component["latency_ms"].is_number() && component.get("message").is_some());
         }
@@ -365,7 +365,7 @@ async fn health_names_every_component_and_the_worst_one_decides() {
     let daemon = daemon_without_provider(&database).await;
     let health = daemon.get("/health").await.ok();
     assert_eq!(health["status"], "degraded");
-    assert_eq!(health["components"][3]["message"], "no API token is configured");
+    assert_eq!(health["components"][4]["message"], "no API token is configured");
     daemon.stop().await;
 }
 

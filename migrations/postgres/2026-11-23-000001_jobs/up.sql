@@ -127,6 +127,31 @@ CREATE TABLE job_series (
     packed BYTEA NOT NULL
 );
 
+-- How far each channel of notifications has come in the log of events.
+CREATE TABLE notification_channels (
+    name TEXT NOT NULL PRIMARY KEY,
+    seq BIGINT NOT NULL
+);
+
+-- What channels are told: planned in the transaction that moves their place, so that nothing is told to one
+-- twice or never. Of a message that could not be delivered the row stays until it is as old as events may be.
+CREATE TABLE notifications (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    channel TEXT NOT NULL,
+    seq BIGINT NOT NULL,
+    message_id TEXT NOT NULL,
+    message TEXT NOT NULL,
+    status TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT NOT NULL,
+    last_error TEXT,
+    created_at BIGINT NOT NULL,
+    ended_at BIGINT,
+    UNIQUE (channel, seq)
+);
+CREATE INDEX notifications_open ON notifications (channel, status, next_attempt_at);
+CREATE INDEX notifications_by_age ON notifications (created_at);
+
 -- What was set through the API and must survive a restart.
 CREATE TABLE settings (
     name TEXT NOT NULL PRIMARY KEY,

@@ -1,3 +1,5 @@
+DROP TABLE notifications;
+DROP TABLE notification_channels;
 DROP TABLE settings;
 DROP TABLE job_series;
 DROP TABLE job_logs_sum;

@@ -140,3 +140,60 @@ pub(super) async fn refuse(
     }
     Outcome::Refused
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::timestamp::from_micros;
+
+    fn refusal(error: ProviderError, attempt: u32) -> Option<(i64, bool)> {
+        let error = SubmitError { error, may_be_taken: false };
+        match after_error(&error, attempt, 3, from_micros(0))? {
+            Refusal::Again { not_before, counts } => Some((not_before.timestamp(), counts)),
+            Refusal::Never => None,
+        }
+    }
+
+    fn words() -> String {
+        "words".to_owned()
+    }
+
+    #[test]
+    fn what_may_have_been_done_is_left_open() {
+        let error = ProviderError::Failing { status: 502, detail: words() };
+        let error = SubmitError { error, may_be_taken: true };
+        assert_eq!(after_error(&error, 1, 3, from_micros(0)), None);
+    }
+
+    #[test]
+    fn a_provider_that_fails_is_tried_again_later_and_later_and_not_for_ever() {
+        let failing = || ProviderError::Failing { status: 502, detail: words() };
+        assert_eq!(refusal(failing(), 1), Some((15, true)));
+        assert_eq!(refusal(failing(), 2), Some((60, true)));
+        assert_eq!(refusal(failing(), 3), None);
+    }
+
+    #[test]
+    fn a_provider_that_could_not_be_asked_uses_up_no_attempt() {
+        let throttled = ProviderError::Throttled { retry_after_seconds: 7, detail: words() };
+        let left_alone = ProviderError::OutOfOrder { retry_after_seconds: 8, last_error: words() };
+        let unpaid = ProviderError::Refused { status: 402, detail: words() };
+        for (error, seconds) in [
+            (throttled, 7),
+            (left_alone, 8),
+            (ProviderError::BudgetSpent { retry_after_seconds: 9 }, 9),
+            (ProviderError::Unreachable(words()), 60),
+            (unpaid, 60),
+        ] {
+            assert_eq!(refusal(error, 99), Some((seconds, false)));
+        }
+    }
+
+    #[test]
+    fn what_the_provider_refuses_is_not_asked_again() {
+        for status in [400, 403, 422] {
+            assert_eq!(refusal(ProviderError::Refused { status, detail: words() }, 1), None);
+        }
+        assert_eq!(refusal(ProviderError::NotFound(words()), 1), None);
+    }
+}

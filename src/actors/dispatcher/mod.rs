@@ -125,6 +125,8 @@ pub struct Dispatcher {
     lost: HashMap<JobId, Lost>,
     is_looking: bool,
     is_look_due: bool,
+    /// Who wants to know which jobs the next look takes out of the queue.
+    askers: Vec<oneshot::Sender<Result<Vec<JobId>, StoreError>>>,
     stopped: Option<Vec<oneshot::Sender<()>>>,
     timer: Option<SpawnHandle>,
 }
@@ -139,12 +141,15 @@ impl Dispatcher {
             lost: HashMap::new(),
             is_looking: false,
             is_look_due: false,
+            askers: Vec::new(),
             stopped: None,
             timer: None,
         }
     }
 
     /// Looks at the queue, now or when the look under way has ended; then again after the interval.
+    ///
+    /// Two looks never overlap: a job that one of them takes out of the queue would seem lost to the other.
     fn look(&mut self, context: &mut Context<Self>) {
         if self.stopped.is_some() {
             return;
@@ -154,55 +159,57 @@ impl Dispatcher {
             return;
         }
         self.is_looking = true;
-        let (claim, unresolved) =
-            (self.claims(), self.options.unresolved.send(Read(ListUnresolved)));
-        let is_enabled = self.options.is_enabled;
-        let look = async move {
-            // What was lost comes first: it takes a place that another may have.
-            let unresolved = answered(unresolved.await);
-            let claims = if is_enabled { claim.await } else { Ok(Vec::new()) };
-            (unresolved, claims)
-        };
-        context.spawn(look.into_actor(self).map(|(unresolved, claims), this, context| {
-            this.search_for(unresolved, context);
-            this.hand_over_all(claims, context);
-            this.is_looking = false;
-            this.schedule(context);
-            if std::mem::take(&mut this.is_look_due) {
-                this.look(context);
-            }
+        let unresolved = self.options.unresolved.send(Read(ListUnresolved));
+        context.spawn(unresolved.into_actor(self).map(|unresolved, this, context| {
+            this.search_for(answered(unresolved), context);
+            this.take_next(context);
         }));
     }
 
-    fn schedule(&mut self, context: &mut Context<Self>) {
+    /// Takes as many jobs out of the queue as can be handed over now, and ends the look.
+    fn take_next(&mut self, context: &mut Context<Self>) {
+        let askers = std::mem::take(&mut self.askers);
+        if !self.options.is_enabled && askers.is_empty() {
+            self.end_look(context);
+            return;
+        }
+        let at_most = HANDED_OVER_AT_ONCE.saturating_sub(self.under_way.len());
+        let claim = self.options.claim.send(ClaimJobs { limits: self.options.limits, at_most });
+        context.spawn(claim.into_actor(self).map(|claims, this, context| {
+            let claims = answered(claims);
+            let ids = claims
+                .as_ref()
+                .map(|claims| claims.iter().map(|claim| claim.job_id.clone()).collect::<Vec<_>>());
+            for asker in askers {
+                // Who has hung up meanwhile needs no answer.
+                let _ = asker.send(ids.clone().map_err(Clone::clone));
+            }
+            this.hand_over_all(claims, context);
+            this.end_look(context);
+        }));
+    }
+
+    fn end_look(&mut self, context: &mut Context<Self>) {
+        self.is_looking = false;
         if let Some(timer) = self.timer.take() {
             context.cancel_future(timer);
         }
         let look = |this: &mut Self, context: &mut Context<Self>| this.look(context);
         self.timer = Some(context.run_later(self.options.interval, look));
-    }
-
-    /// Takes as many jobs out of the queue as can be handed over now.
-    fn claims(&self) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + use<> {
-        let at_most = HANDED_OVER_AT_ONCE.saturating_sub(self.under_way.len());
-        let claim = self.options.claim.send(ClaimJobs { limits: self.options.limits, at_most });
-        async move { answered(claim.await) }
+        if std::mem::take(&mut self.is_look_due) || !self.askers.is_empty() {
+            self.look(context);
+        }
     }
 
     fn hand_over_all(
         &mut self,
         claims: Result<Vec<Claim>, StoreError>,
         context: &mut Context<Self>,
-    ) -> Vec<JobId> {
-        let claims = claims.unwrap_or_else(|error| {
-            log::error!("the queue cannot be looked at: {error}");
-            Vec::new()
-        });
-        let ids = claims.iter().map(|claim| claim.job_id.clone()).collect();
-        for claim in claims {
-            self.hand_over(claim, context);
+    ) {
+        match claims {
+            Ok(claims) => claims.into_iter().for_each(|claim| self.hand_over(claim, context)),
+            Err(error) => log::error!("the queue cannot be looked at: {error}"),
         }
-        ids
     }
 
     /// Hands one job to its provider. What comes of it is stored.
@@ -323,13 +330,17 @@ impl Handler<SubmitJob> for Dispatcher {
 }
 
 impl Handler<ProcessQueue> for Dispatcher {
-    type Result = ResponseActFuture<Self, Result<Vec<JobId>, StoreError>>;
+    type Result = ResponseFuture<Result<Vec<JobId>, StoreError>>;
 
-    fn handle(&mut self, _: ProcessQueue, _: &mut Self::Context) -> Self::Result {
-        Box::pin(self.claims().into_actor(self).map(|claims, this, context| {
-            let claims = claims?;
-            Ok(this.hand_over_all(Ok(claims), context))
-        }))
+    fn handle(&mut self, _: ProcessQueue, context: &mut Self::Context) -> Self::Result {
+        let (asker, answer) = oneshot::channel();
+        if self.stopped.is_none() {
+            self.askers.push(asker);
+            self.look(context);
+        }
+        // Who is not served is told so, because the asker is dropped.
+        let stopping = Err(StoreError::Unavailable(Obstacle::Other));
+        Box::pin(async move { answer.await.unwrap_or(stopping) })
     }
 }
 
@@ -348,6 +359,7 @@ impl Handler<StopDispatching> for Dispatcher {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: StopDispatching, context: &mut Self::Context) -> Self::Result {
+        self.askers.clear();
         let stopped = self.stopped.get_or_insert_default();
         if let Some(timer) = self.timer.take() {
             context.cancel_future(timer);

@@ -2,6 +2,7 @@
 //! writer. It never writes.
 
 pub mod costs;
+pub mod notifications;
 pub mod queue;
 
 use actix::prelude::*;

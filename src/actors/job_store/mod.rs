@@ -3,6 +3,7 @@
 //! Diesel blocks, so it runs on a thread of its own. Every change goes the same way: one
 //! transaction that holds the job and its events, the commit, the announcement, the answer.
 
+pub mod notifications;
 pub mod queue;
 
 use std::sync::atomic::{AtomicU64, Ordering};

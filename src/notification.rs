@@ -1,0 +1,203 @@
+//! Sending of messages to where people and programs hear of them.
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use actix_tls::connect::{Connector, Resolve, Resolver};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use awc::Client;
+use futures_util::future::LocalBoxFuture;
+use secrecy::ExposeSecret;
+use url::Host;
+
+use crate::config::Channel;
+use crate::domain::notification::{Message, Rendered};
+use crate::domain::private_address::is_private;
+use crate::domain::timestamp::now;
+
+/// How long a receiver has for its answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// How much of a receiver's words is kept, in characters.
+const WORDS_CHARS_MAX: usize = 200;
+/// How much of an answer is read for them.
+const ANSWER_BYTES_MAX: usize = 4 * 1024;
+
+/// Sends messages, in the arbiter in which it was made.
+pub struct Sender {
+    client: Client,
+    allows_private: bool,
+}
+
+/// Why a message did not arrive, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendError {
+    /// What went wrong, without anything of the channel's URL but its host.
+    pub words: String,
+    /// What the receiver answered, where it did.
+    pub status_code: Option<u16>,
+    /// Trying again would come to the same.
+    pub is_lasting: bool,
+    /// When the receiver wants to be tried again, in seconds.
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl SendError {
+    fn transient(words: impl Into<String>) -> Self {
+        let words = words.into();
+        Self { words, status_code: None, is_lasting: false, retry_after_seconds: None }
+    }
+}
+
+/// A message that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// What the receiver answered.
+    pub status_code: u16,
+    /// How long that took, in milliseconds.
+    pub latency_ms: u64,
+}
+
+impl Sender {
+    /// A sender that refuses addresses of this machine and its networks, unless it is told otherwise.
+    pub fn new(allows_private: bool) -> Self {
+        let resolver = Resolver::custom(PublicResolver { allows_private });
+        let connector = awc::Connector::new()
+            .connector(Connector::new(resolver).service())
+            .timeout(Duration::from_secs(5));
+        let client = Client::builder()
+            .connector(connector)
+            .timeout(TIMEOUT)
+            // A redirect could lead to where the first address did not.
+            .disable_redirects()
+            .add_default_header((USER_AGENT, concat!("jobsyncd/", env!("CARGO_PKG_VERSION"))))
+            .finish();
+        Self { client, allows_private }
+    }
+
+    /// Sends a message under an identifier that stays the same when it is sent again, so that the receiver
+    /// can tell.
+    ///
+    /// # Errors
+    /// Where the receiver did not take it.
+    pub async fn send(
+        &self,
+        channel: &Channel,
+        message_id: &str,
+        message: &Message,
+    ) -> Result<Sent, SendError> {
+        self.refuse_private(channel)?;
+        let Rendered { body, content_type, headers } = channel.format.render(message);
+        let mut request = self
+            .client
+            .post(channel.url.expose())
+            .insert_header((CONTENT_TYPE, content_type))
+            .insert_header(("webhook-id", message_id));
+        for (name, value) in headers {
+            request = request.insert_header((name, value));
+        }
+        if let Some(key) = &channel.signing_key {
+            let timestamp = now().timestamp().to_string();
+            let signature = format!("v1,{}", key.sign(message_id, &timestamp, body.as_bytes()));
+            request = request
+                .insert_header(("webhook-timestamp", timestamp))
+                .insert_header(("webhook-signature", signature));
+        }
+        let begun = Instant::now();
+        let exchange = async {
+            let host = channel.url.host();
+            let mut answer = request.send_body(body).await.map_err(|error| {
+                SendError::transient(format!("{host} cannot be reached: {}", innermost(&error)))
+            })?;
+            let words = answer.body().limit(ANSWER_BYTES_MAX).await.unwrap_or_default();
+            Ok((answer.status(), answer.headers().get(RETRY_AFTER).cloned(), words))
+        };
+        let timeout = || SendError::transient(format!("no answer within {TIMEOUT:?}"));
+        let answer = tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| timeout())?;
+        let (status, retry_after, words) = answer?;
+        if status.is_success() {
+            let latency_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            return Ok(Sent { status_code: status.as_u16(), latency_ms });
+        }
+        let asked = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        Err(refused(status, &words, asked))
+    }
+
+    /// A literal address is not looked up, so it is judged by itself.
+    fn refuse_private(&self, channel: &Channel) -> Result<(), SendError> {
+        let literal = match channel.url.parsed_host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            Some(Host::Domain(_)) | None => None,
+        };
+        match literal.filter(|address| !self.allows_private && is_private(*address)) {
+            Some(address) => Err(SendError {
+                is_lasting: true,
+                ..SendError::transient(private_words(&address.to_string()))
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn private_words(host: &str) -> String {
+    format!(
+        "{host} is an address of this machine or of a private network: see notifications.allow_private_addresses"
+    )
+}
+
+/// What the receiver's answer means.
+fn refused(status: StatusCode, words: &[u8], retry_after_seconds: Option<u64>) -> SendError {
+    let words = String::from_utf8_lossy(words);
+    let words: String = words.chars().filter(|c| !c.is_control()).take(WORDS_CHARS_MAX).collect();
+    let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+    SendError {
+        words: format!("the receiver answered {}{said}", status.as_u16()),
+        status_code: Some(status.as_u16()),
+        // Gone is what a receiver says that wants no more.
+        is_lasting: status == StatusCode::GONE || status.is_redirection(),
+        retry_after_seconds,
+    }
+}
+
+/// The words of the error at the bottom: those above it only say that there is one.
+fn innermost(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// Looks names up, and answers no address that must not be reached. It is asked at every connection, so a
+/// name that changes its address is judged by what it leads to.
+struct PublicResolver {
+    allows_private: bool,
+}
+
+impl Resolve for PublicResolver {
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> LocalBoxFuture<'a, Result<Vec<SocketAddr>, Box<dyn Error>>> {
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+            let is_allowed =
+                |address: &SocketAddr| self.allows_private || !is_private(address.ip());
+            let allowed: Vec<_> = found.iter().copied().filter(is_allowed).collect();
+            if allowed.is_empty() && !found.is_empty() {
+                return Err(private_words(host).into());
+            }
+            Ok(allowed)
+        })
+    }
+}
+
+/// Only what the configuration holds of a URL is secret; whom it leads to is not.
+impl crate::config::ChannelUrl {
+    fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
