@@ -51,6 +51,7 @@ diesel::table! {
         estimated_cost_micro_usd -> Nullable<BigInt>,
         job_order -> Text,
         idempotency_key -> Nullable<Text>,
+        retry_of -> Nullable<Text>,
     }
 }
 

@@ -31,6 +31,7 @@ pub struct EntryView<'a> {
     attempt: u32,
     max_attempts: u32,
     error_message: Option<&'a str>,
+    retry_of: Option<&'a JobId>,
     not_before: Option<Timestamp>,
     /// For what it waits, as a stable word.
     pub waiting_for: Option<&'static str>,
@@ -68,6 +69,7 @@ impl<'a> EntryView<'a> {
             attempt: entry.attempt,
             max_attempts: entry.max_attempts,
             error_message: entry.error_message.as_deref(),
+            retry_of: entry.retry_of.as_ref(),
             not_before: entry.not_before.filter(|_| entry.status == QueueStatus::Pending),
             waiting_for: reason.map(|reason| reason.code()),
             waiting_because: reason.map(|reason| reason.in_words()),

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use futures_util::future::join_all;
-use jobsyncd::simulator::{ErrorBody, Fault, FaultKind, Simulator, Status};
+use jobsyncd::simulator::{ErrorBody, Fault, FaultKind, JobUpdate, Simulator, Status};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -387,6 +387,44 @@ async fn a_provider_that_keeps_failing_is_tried_as_often_as_may_be() {
     let words = job["error_message"].as_str().expect("words");
     assert!(words.contains("500") && words.contains("attempt 2 of 2"), "{words}");
     assert_eq!((simulator.job_count(), simulator.calls_to(CREATE)), (0, 2));
+    daemon.stop().await;
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_failure_of_the_providers_own_is_followed_by_another_attempt_and_one_of_the_training_is_not(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(backend);
+    let daemon = quick(&simulator).start(&database).await;
+    let fail = async |id: &str, error: &str| {
+        let prediction = daemon.taken(id).await;
+        let error = Some(error.to_owned());
+        let update = JobUpdate { error, ..JobUpdate::status(Status::Failed) };
+        simulator.update_job(&prediction, update).expect("it fails");
+        daemon.refresh().await;
+    };
+    let own = daemon.submit(&json!({})).await;
+    fail(&own, "CUDA out of memory").await;
+    assert_eq!(daemon.get("/api/queue").await.ok()["entries"], json!([]));
+
+    let first = daemon.submit(&json!({"max_attempts": 2, "config_name": "cats"})).await;
+    fail(&first, "Prediction interrupted; please retry (code: PA)").await;
+    assert_eq!(daemon.job(&first).await["status"], "failed");
+    let entry = daemon.get("/api/queue").await.ok()["entries"][0].take();
+    assert_eq!((&entry["retry_of"], &entry["attempt"]), (&json!(first), &json!(1)));
+    assert_eq!(
+        (&entry["waiting_for"], &entry["config_name"]),
+        (&json!("back_off"), &json!("cats"))
+    );
+    // Its time has come.
+    database.execute("UPDATE queue_entries SET not_before = 0");
+    let second = entry["job_id"].as_str().expect("an identifier").to_owned();
+    fail(&second, "Prediction interrupted; please retry (code: PA)").await;
+    // That was the last one.
+    assert_eq!(daemon.get("/api/queue").await.ok()["entries"], json!([]));
+    assert_eq!(simulator.job_count(), 3);
     daemon.stop().await;
 }
 

@@ -61,7 +61,9 @@ CREATE TABLE queue_entries (
     estimated_cost_micro_usd BIGINT,
     -- What the provider is asked to run, as JSON, without secrets.
     job_order TEXT NOT NULL,
-    idempotency_key TEXT
+    idempotency_key TEXT,
+    -- The job that failed by its provider's fault, of which this one is another attempt.
+    retry_of TEXT
 );
 -- Who is next, and what is under way.
 CREATE INDEX queue_open ON queue_entries (status) WHERE status IN ('pending', 'submitting', 'running');

@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::error::StoreError;
 use super::events::EventAppender;
 use super::logs::WantedLog;
+use super::queue::Moved;
 use super::{deliveries, job_series, jobs, logs, queue};
 use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{Event, LoggedEvent, Notice};
@@ -16,6 +17,8 @@ use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_view::JobView;
 use crate::domain::liveness::Alarm;
 use crate::domain::observation::{Change, Observation, Source, merge};
+use crate::domain::queue::QueueStatus;
+use crate::domain::submission::is_providers_fault;
 use crate::domain::timestamp::Timestamp;
 
 /// Which job an observation is about.
@@ -207,7 +210,28 @@ impl Recorder<'_> {
             return Ok(());
         }
         let ended = queue::end(self.connection, job, self.now)?;
-        queue::tell(self.connection, &mut self.log, "ended", ended.as_ref())
+        queue::tell(self.connection, &mut self.log, "ended", ended.as_ref())?;
+        let error = job.error_message.as_deref().unwrap_or_default();
+        if job.status == JobStatus::Failed && is_providers_fault(error) {
+            self.try_again(job)?;
+        }
+        Ok(())
+    }
+
+    /// The provider is to blame for a failure: another job is queued that stands for another attempt.
+    fn try_again(&mut self, failed: &Job) -> Result<(), StoreError> {
+        let Some(job) = queue::try_again(self.connection, failed, self.prices, self.now)? else {
+            return Ok(());
+        };
+        let event = Event::JobDiscovered {
+            job_id: &job.job_id,
+            status: job.status,
+            source: Source::Queue,
+            job: JobView::new(&job, self.prices, self.now),
+        };
+        self.log.append(self.connection, &event)?;
+        let moved = Moved::to(&job.job_id, QueueStatus::Pending);
+        queue::tell(self.connection, &mut self.log, "retrying", Some(&moved))
     }
 
     fn effect_of(

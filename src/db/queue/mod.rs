@@ -25,8 +25,8 @@ use crate::domain::event::{Event, LoggedEvent};
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_view::JobView;
 use crate::domain::observation::Source;
-use crate::domain::queue::{Limits, Priority, QueueEntry, QueueStatus, Schedule};
-use crate::domain::submission::Order;
+use crate::domain::queue::{Limits, Priority, QueueEntry, QueueStatus, Schedule, back_off};
+use crate::domain::submission::{Order, next_attempt_id};
 use crate::domain::timestamp::{Timestamp, to_micros};
 
 /// How many jobs may wait.
@@ -87,18 +87,7 @@ pub fn enqueue(
         if pending >= PENDING_MAX {
             return Err(StoreError::QueueFull { pending });
         }
-        let mut job = Job {
-            config_name: new.config_name.clone(),
-            user_id: new.user_id.clone(),
-            model: new.order.target.model().map(str::to_owned),
-            ..Job::submitted(new.job_id.clone(), &new.provider, now)
-        };
-        prices.apply(&mut job);
-        jobs::insert(connection, &job)?;
-        let row = NewEntry::new(new, now);
-        on_each_backend!(&mut *connection, |c| {
-            diesel::insert_into(queue_entries::table).values(&row).execute(c)
-        })?;
+        let job = insert_job(connection, new, prices, now)?;
         let mut log = EventAppender::lock(connection, now)?;
         let event = Event::JobDiscovered {
             job_id: &job.job_id,
@@ -111,6 +100,69 @@ pub fn enqueue(
         let events = log.finish(connection)?;
         Ok(Enqueued { job, is_repeat: false, events })
     })
+}
+
+fn insert_job(
+    connection: &mut Connection,
+    new: &NewSubmission,
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Job, StoreError> {
+    let mut job = Job {
+        config_name: new.config_name.clone(),
+        user_id: new.user_id.clone(),
+        model: new.order.target.model().map(str::to_owned),
+        ..Job::submitted(new.job_id.clone(), &new.provider, now)
+    };
+    prices.apply(&mut job);
+    jobs::insert(connection, &job)?;
+    let row = NewEntry::new(new, now);
+    on_each_backend!(connection, |c| {
+        diesel::insert_into(queue_entries::table).values(&row).execute(c)
+    })?;
+    Ok(job)
+}
+
+/// Queues another attempt at a job that failed by its provider's fault, where there may be one. None where
+/// there may not: it was the last one, its end was asked for, or its secrets are gone.
+pub(super) fn try_again(
+    connection: &mut Connection,
+    failed: &Job,
+    prices: &Prices,
+    now: Timestamp,
+) -> Result<Option<Job>, StoreError> {
+    let Some(entry) = find(connection, &failed.job_id)? else { return Ok(None) };
+    let order = order_of(connection, &failed.job_id)?;
+    let may_be = entry.attempt < entry.max_attempts
+        && failed.cancel_requested_at.is_none()
+        && order.secrets.is_empty();
+    let job_id = next_attempt_id(&failed.job_id);
+    if !may_be || jobs::find(connection, &job_id)?.is_some() {
+        return Ok(None);
+    }
+    let new = NewSubmission {
+        job_id: job_id.clone(),
+        provider: failed.provider.clone(),
+        order,
+        config_name: failed.config_name.clone(),
+        user_id: failed.user_id.clone(),
+        priority: entry.effective_priority(),
+        max_attempts: entry.max_attempts,
+        idempotency_key: None,
+        estimated_cost_micro_usd: entry.estimated_cost_micro_usd,
+    };
+    let job = insert_job(connection, &new, prices, now)?;
+    on_each_backend!(connection, |c| {
+        diesel::update(queue_entries::table.filter(queue_entries::job_id.eq(&job_id.0)))
+            .set((
+                queue_entries::attempt.eq(i64::from(entry.attempt)),
+                queue_entries::not_before.eq(to_micros(now + back_off(entry.attempt, None))),
+                queue_entries::error_message.eq(&failed.error_message),
+                queue_entries::retry_of.eq(&failed.job_id.0),
+            ))
+            .execute(c)
+    })?;
+    Ok(Some(job))
 }
 
 fn known_by_key(
@@ -442,7 +494,7 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    fn to(job_id: &JobId, status: QueueStatus) -> Self {
+    pub(super) fn to(job_id: &JobId, status: QueueStatus) -> Self {
         Self { job_id: job_id.clone(), status, reason: None }
     }
 }

@@ -29,6 +29,7 @@ pub(super) struct EntryRow {
     max_attempts: i64,
     error_message: Option<String>,
     estimated_cost_micro_usd: Option<i64>,
+    retry_of: Option<String>,
     progress: Option<String>,
 }
 
@@ -50,6 +51,7 @@ pub(super) type Columns = (
     queue_entries::max_attempts,
     queue_entries::error_message,
     queue_entries::estimated_cost_micro_usd,
+    queue_entries::retry_of,
     jobs::progress,
 );
 
@@ -73,6 +75,7 @@ pub(super) fn columns() -> Columns {
         queue_entries::max_attempts,
         queue_entries::error_message,
         queue_entries::estimated_cost_micro_usd,
+        queue_entries::retry_of,
         jobs::progress,
     )
 }
@@ -105,6 +108,7 @@ impl From<EntryRow> for QueueEntry {
             max_attempts: row.max_attempts.try_into().unwrap_or(u32::MAX),
             error_message: row.error_message,
             estimated_cost_micro_usd: row.estimated_cost_micro_usd,
+            retry_of: row.retry_of.map(JobId),
             remaining_seconds: progress.and_then(|progress| progress.eta_seconds),
         }
     }

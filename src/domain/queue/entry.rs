@@ -171,6 +171,8 @@ pub struct QueueEntry {
     pub error_message: Option<String>,
     /// What it is expected to cost, in millionths of a dollar.
     pub estimated_cost_micro_usd: Option<i64>,
+    /// The job that failed by its provider's fault, of which this one is another attempt.
+    pub retry_of: Option<JobId>,
     /// For how long it will still run, in seconds, where its log tells.
     pub remaining_seconds: Option<f64>,
 }

@@ -44,6 +44,7 @@ mod tests {
             max_attempts: 3,
             error_message: None,
             estimated_cost_micro_usd: None,
+            retry_of: None,
             remaining_seconds: None,
         }
     }

@@ -1,11 +1,13 @@
 //! What is handed to a provider so that a job begins, and how we know whether it did.
 
+mod fault;
 mod input;
 mod mark;
 mod order;
 mod search;
 mod secrets;
 
+pub use self::fault::{is_providers_fault, next_attempt_id};
 pub use self::input::{TrainerConfig, UnusableConfig};
 pub use self::mark::submission_of_input;
 pub use self::order::{Order, Payload, Target, profile_model, tagged};
