@@ -10,10 +10,9 @@ use diesel::sql_types::{Nullable, Text};
 
 use super::connection::Connection;
 use super::error::StoreError;
-use super::logs;
-use super::on_each_backend;
 use super::row::{JobRow, UpdateJob, read_liveness};
 use super::schema::{job_logs, job_series, jobs};
+use super::{logs, on_each_backend, queue};
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
 use crate::domain::poll_round::{RoundScope, WayToAsk};
@@ -171,6 +170,8 @@ pub struct KnownJob {
     pub job_id: JobId,
     /// When the provider created it, by its own clock.
     pub provider_created_at: Option<Timestamp>,
+    /// It may be a submission that failed since nobody could tell.
+    pub is_suspect: bool,
 }
 
 /// Those of these jobs of the provider that we know.
@@ -193,7 +194,9 @@ pub fn known_at_provider(
             ))
             .load(c)
     })?;
+    let suspects = queue::suspects(connection)?;
     let known = |(provider_job_id, job_id, at): (String, String, Option<i64>)| KnownJob {
+        is_suspect: suspects.contains(&provider_job_id),
         provider_job_id,
         job_id: JobId(job_id),
         provider_created_at: at.map(from_micros),

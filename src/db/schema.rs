@@ -52,6 +52,7 @@ diesel::table! {
         job_order -> Text,
         idempotency_key -> Nullable<Text>,
         retry_of -> Nullable<Text>,
+        suspects -> Nullable<Text>,
     }
 }
 

@@ -63,7 +63,9 @@ CREATE TABLE queue_entries (
     job_order TEXT NOT NULL,
     idempotency_key TEXT,
     -- The job that failed by its provider's fault, of which this one is another attempt.
-    retry_of TEXT
+    retry_of TEXT,
+    -- The provider's jobs, as JSON, of which one may be this one, which failed since nobody could tell.
+    suspects TEXT
 );
 -- Who is next, and what is under way.
 CREATE INDEX queue_open ON queue_entries (status) WHERE status IN ('pending', 'submitting', 'running');

@@ -43,11 +43,11 @@ pub(super) async fn hand_over(
             "its secrets ({}) are not stored, and the daemon was restarted: submit it again",
             missing()
         );
-        return refuse(&options, job_id, Refusal::Never, words).await;
+        return refuse(&options, job_id, Refusal::Never(Vec::new()), words).await;
     }
     let Some(place) = options.destinations.get(&claim.provider) else {
         let words = format!("no provider is called {}", claim.provider);
-        return refuse(&options, job_id, Refusal::Never, words).await;
+        return refuse(&options, job_id, Refusal::Never(Vec::new()), words).await;
     };
     let new = NewJob { job_id: job_id.clone(), order, secrets };
     let error = match place.submit.send(SubmitAtProvider(new)).await {
@@ -61,7 +61,7 @@ pub(super) async fn hand_over(
         Some(refusal) => {
             log::warn!("job {job_id} was not taken (attempt {attempt} of {max_attempts}): {words}");
             let words = match refusal {
-                Refusal::Never if error.error.is_outage() => {
+                Refusal::Never(_) if error.error.is_outage() => {
                     format!("{words}; {attempt} attempts were made")
                 }
                 _ => words,
@@ -94,7 +94,7 @@ pub fn after_error(
         }
         // A token or a bill that a person can put right, and then it goes on.
         ProviderError::Refused { status: 401 | 402, .. } => wait(UNREACHED_PAUSE_SECONDS),
-        ProviderError::Refused { .. } | ProviderError::NotFound(_) => Refusal::Never,
+        ProviderError::Refused { .. } | ProviderError::NotFound(_) => Refusal::Never(Vec::new()),
         ProviderError::Failing { .. }
         | ProviderError::CutOff(_)
         | ProviderError::Timeout { .. }
@@ -105,7 +105,7 @@ pub fn after_error(
 /// Another attempt, unless there were as many as there may be.
 pub(super) fn again(attempt: u32, max_attempts: u32, not_before: Timestamp) -> Refusal {
     if attempt >= max_attempts {
-        Refusal::Never
+        Refusal::Never(Vec::new())
     } else {
         Refusal::Again { not_before, counts: true }
     }
@@ -150,7 +150,7 @@ mod tests {
         let error = SubmitError { error, may_be_taken: false };
         match after_error(&error, attempt, 3, from_micros(0))? {
             Refusal::Again { not_before, counts } => Some((not_before.timestamp(), counts)),
-            Refusal::Never => None,
+            Refusal::Never(_) => None,
         }
     }
 

@@ -45,8 +45,9 @@ impl Search {
         match decide(&self.claim, verdict, self.is_settled, &self.words, now()) {
             Decision::Take(id) => self.take(place, id).await,
             Decision::Wait => {}
-            Decision::Refuse { refusal, words, candidates } => {
-                for id in candidates {
+            Decision::Refuse { refusal, words } => {
+                // What may be it is followed by itself first, so that nothing runs unseen.
+                for id in refusal.suspects().iter().cloned() {
                     if let Err(error) = self.follow(place, id).await {
                         log::warn!("the search for job {job_id} is made again: {error}");
                         return;
@@ -126,9 +127,6 @@ pub enum Decision {
         refusal: Refusal,
         /// Why.
         words: String,
-        /// What may be it: the provider's jobs that are to be followed by themselves first, so that nothing
-        /// runs unseen.
-        candidates: Vec<String>,
     },
 }
 
@@ -147,9 +145,10 @@ pub fn look_among(
         };
         known.rules_out(claim.newest_known_at)
     };
-    found.retain(|candidate| {
-        let mut known = known.iter();
-        !known.any(|job| job.provider_job_id == candidate.provider_job_id && rules_out(job))
+    found.retain_mut(|candidate| {
+        let known = known.iter().find(|job| job.provider_job_id == candidate.provider_job_id);
+        candidate.is_suspect = known.is_some_and(|job| job.is_suspect);
+        !known.is_some_and(rules_out)
     });
     let Claim { job_id, order, .. } = claim;
     let input = order.input(job_id, &SecretInputs::default());
@@ -181,14 +180,14 @@ pub fn decide(
                 "{words}; the provider does not have the job (attempt {attempt} of {max_attempts})"
             );
             let refusal = again(attempt, max_attempts, now);
-            Decision::Refuse { refusal, words, candidates: Vec::new() }
+            Decision::Refuse { refusal, words }
         }
         Verdict::TooMany => {
             let words = format!(
                 "whether it was submitted cannot be told ({words}): the provider has more jobs since than can be \
                  searched. It is not submitted again, so that nothing runs twice"
             );
-            Decision::Refuse { refusal: Refusal::Never, words, candidates: Vec::new() }
+            Decision::Refuse { refusal: Refusal::Never(Vec::new()), words }
         }
         Verdict::Undecided(ids) => {
             let words = format!(
@@ -196,7 +195,7 @@ pub fn decide(
                  so that nothing runs twice",
                 ids.join(" or "),
             );
-            Decision::Refuse { refusal: Refusal::Never, words, candidates: ids }
+            Decision::Refuse { refusal: Refusal::Never(ids), words }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is in the queue.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 
 use super::Claim;
@@ -232,4 +234,24 @@ pub fn in_force(connection: &mut Connection, configured: Limits) -> Result<Limit
         user_max_concurrent: user_max_concurrent.unwrap_or(configured.user_max_concurrent),
         is_paused: is_paused || configured.is_paused,
     })
+}
+
+/// How many of the submissions that failed since nobody could tell are remembered for what they may be.
+const SUSPECTED_MAX: i64 = 1_000;
+
+/// The provider's jobs that may be submissions which failed since nobody could tell.
+///
+/// # Errors
+/// Where the database fails.
+pub(in crate::db) fn suspects(connection: &mut Connection) -> Result<HashSet<String>, StoreError> {
+    let suspects: Vec<String> = on_each_backend!(connection, |c| {
+        queue_entries::table
+            .filter(queue_entries::suspects.is_not_null())
+            .order(queue_entries::id.desc())
+            .limit(SUSPECTED_MAX)
+            .select(queue_entries::suspects.assume_not_null())
+            .load(c)
+    })?;
+    let ids = suspects.iter().filter_map(|json| serde_json::from_str::<Vec<String>>(json).ok());
+    Ok(ids.flatten().collect())
 }

@@ -7,6 +7,7 @@ mod row;
 use chrono::Duration;
 use diesel::prelude::*;
 
+pub(super) use self::look::suspects;
 pub use self::look::{
     Totals, by_status, ended, find, in_force, open, past_runs_seconds, past_waits_seconds, totals,
     unresolved,
@@ -263,8 +264,18 @@ pub enum Refusal {
         /// Whether this attempt counts.
         counts: bool,
     },
-    /// It has failed.
-    Never,
+    /// It has failed. One of these jobs of the provider may be it, where nobody could tell.
+    Never(Vec<String>),
+}
+
+impl Refusal {
+    /// The provider's jobs of which one may be it.
+    pub fn suspects(&self) -> &[String] {
+        match self {
+            Self::Again { .. } => &[],
+            Self::Never(suspects) => suspects,
+        }
+    }
 }
 
 /// Stores that the provider does not have a job that was being handed over, and why. One whose end was
@@ -287,15 +298,17 @@ pub fn refuse(
             return Ok(Recorded::default());
         }
         let job = jobs::get(connection, job_id)?;
-        let mut end = |source, status, words| {
-            let report = Report::of_ours(&job, source, status, words, now);
-            record_within(connection, &[report], prices, now)
-        };
         let (not_before, counts) = match refusal {
             _ if job.cancel_requested_at.is_some() => {
-                return end(Source::User, JobStatus::Cancelled, None);
+                let report = Report::of_ours(&job, Source::User, JobStatus::Cancelled, None, now);
+                return record_within(connection, &[report], prices, now);
             }
-            Refusal::Never => return end(Source::Queue, JobStatus::Failed, Some(words.to_owned())),
+            Refusal::Never(suspects) => {
+                suspect(connection, job_id, suspects)?;
+                let words = Some(words.to_owned());
+                let report = Report::of_ours(&job, Source::Queue, JobStatus::Failed, words, now);
+                return record_within(connection, &[report], prices, now);
+            }
             Refusal::Again { not_before, counts } => (not_before, counts),
         };
         let attempt = if *counts { entry.attempt } else { entry.attempt.saturating_sub(1) };
@@ -315,6 +328,25 @@ pub fn refuse(
         tell(connection, &mut log, "retrying", Some(&moved))?;
         Ok(Recorded { events: log.finish(connection)?, has_written: true, ..Recorded::default() })
     })
+}
+
+/// Remembers which jobs of the provider may be one that fails since nobody can tell: none of them is taken
+/// for another submission later.
+fn suspect(
+    connection: &mut Connection,
+    job_id: &JobId,
+    suspects: &[String],
+) -> Result<(), StoreError> {
+    if suspects.is_empty() {
+        return Ok(());
+    }
+    let json = serde_json::to_string(suspects).expect("a list of texts has a JSON form");
+    on_each_backend!(connection, |c| {
+        diesel::update(queue_entries::table.filter(queue_entries::job_id.eq(&job_id.0)))
+            .set(queue_entries::suspects.eq(json))
+            .execute(c)
+    })?;
+    Ok(())
 }
 
 /// What became of the wish to end a job.

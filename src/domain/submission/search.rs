@@ -20,6 +20,8 @@ pub struct Candidate {
     pub model: Option<String>,
     /// What it got; None where the provider does not show it.
     pub input: Option<Map<String, Value>>,
+    /// It may be a submission that failed since nobody could tell.
+    pub is_suspect: bool,
 }
 
 /// What we know of a job of the provider.
@@ -107,7 +109,7 @@ impl Wanted<'_> {
         }
         let compared = candidate.input.as_ref().map(|theirs| self.compare(theirs));
         match compared {
-            Some(Likeness::Same) if self.is_partial => Likeness::Unclear,
+            Some(Likeness::Same) if self.is_partial || candidate.is_suspect => Likeness::Unclear,
             Some(likeness) => likeness,
             None => Likeness::Unclear,
         }
@@ -181,7 +183,7 @@ mod tests {
     fn candidate(id: &str, input: Value) -> Candidate {
         let input = Some(input).filter(Value::is_object).map(object);
         let (provider_job_id, model) = (id.to_owned(), Some("a/trainer".to_owned()));
-        Candidate { provider_job_id, submission: None, model, input }
+        Candidate { provider_job_id, submission: None, model, input, is_suspect: false }
     }
 
     fn wanted<'a>(job_id: &'a JobId, input: &'a Map<String, Value>) -> Wanted<'a> {
@@ -240,6 +242,8 @@ mod tests {
         let only = [candidate("p1", json!({"steps": 5}))];
         let wanted = wanted(&id, &input);
         assert_eq!(wanted.judge(&only), Verdict::Taken("p1".to_owned()));
+        let suspect = [Candidate { is_suspect: true, ..only[0].clone() }];
+        assert_eq!(wanted.judge(&suspect), undecided(&["p1"]));
         assert_eq!(Wanted { has_twin: true, ..wanted }.judge(&only), undecided(&["p1"]));
         assert_eq!(Wanted { is_partial: true, ..wanted }.judge(&only), undecided(&["p1"]));
     }

@@ -100,6 +100,7 @@ impl WireCandidate {
             submission: by_webhook.or(by_mark).or(by_input),
             model: self.model,
             input: self.input,
+            is_suspect: false,
         }
     }
 }

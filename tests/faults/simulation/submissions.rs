@@ -208,9 +208,9 @@ impl Simulation {
         match decide(claim, verdict, now - since >= SETTLE, "lost", clock) {
             Decision::Take(id) => self.take(claim, &id),
             Decision::Wait => Ok(()),
-            Decision::Refuse { refusal, words, candidates } => {
-                for id in candidates {
-                    let Called::Said(seen) = self.job(&id) else { return Ok(()) };
+            Decision::Refuse { refusal, words } => {
+                for id in refusal.suspects() {
+                    let Called::Said(seen) = self.job(id) else { return Ok(()) };
                     let seen = Observation { source: Source::Queue, ..seen };
                     self.record(&[Report::of_call(seen, true)])?;
                 }
