@@ -118,9 +118,14 @@ pub(super) async fn accept(
     snapshot: Snapshot,
 ) -> Outcome {
     let observation = Observation { source: Source::Queue, ..snapshot.observation };
+    let taken =
+        format!("{} has job {job_id}: {}", observation.provider, observation.provider_job_id);
     let reports = vec![Report::of_submission(job_id, observation)];
     match answered(options.record.send(RecordReports { reports }).await) {
-        Ok(_) => Outcome::Taken,
+        Ok(_) => {
+            log::info!("{taken}");
+            Outcome::Taken
+        }
         Err(error) => {
             Outcome::Unknown(format!("it was taken, and that could not be stored: {error}"))
         }

@@ -101,7 +101,6 @@ impl Search {
         let job_id = self.claim.job_id.clone();
         match place.job.send(FetchJob { provider_job_id: provider_job_id.clone() }).await {
             Ok(Ok(snapshot)) => {
-                log::info!("job {job_id} was taken: it is {provider_job_id}");
                 if let Outcome::Unknown(words) =
                     accept(&self.options, job_id.clone(), snapshot).await
                 {
