@@ -70,11 +70,7 @@ impl std::str::FromStr for Period {
             "month" => "monthly",
             word => word,
         };
-        let found = Self::ALL.into_iter().find(|(name, _)| *name == known);
-        found.map(|(_, period)| period).ok_or_else(|| UnknownWord {
-            word: word.to_owned(),
-            allowed: Self::ALL.map(|(name, _)| name).to_vec(),
-        })
+        UnknownWord::look_up(known, &Self::ALL)
     }
 }
 
@@ -105,11 +101,7 @@ impl std::str::FromStr for Action {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let found = Self::ALL.into_iter().find(|(name, _)| *name == word);
-        found.map(|(_, action)| action).ok_or_else(|| UnknownWord {
-            word: word.to_owned(),
-            allowed: Self::ALL.map(|(name, _)| name).to_vec(),
-        })
+        UnknownWord::look_up(word, &Self::ALL)
     }
 }
 

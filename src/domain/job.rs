@@ -143,16 +143,27 @@ pub struct UnknownWord {
     pub allowed: Vec<&'static str>,
 }
 
+impl UnknownWord {
+    /// The value that goes by `word`.
+    ///
+    /// # Errors
+    /// Where none does.
+    pub fn look_up<T: Copy>(word: &str, all: &[(&'static str, T)]) -> Result<T, Self> {
+        let found = all.iter().find(|(name, _)| *name == word);
+        found.map(|(_, value)| *value).ok_or_else(|| Self {
+            word: word.to_owned(),
+            allowed: all.iter().map(|(name, _)| *name).collect(),
+        })
+    }
+}
+
 impl FromStr for JobStatus {
     type Err = UnknownWord;
 
     /// Reads a status; the American `canceled` is taken too.
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
         let asked = if word == "canceled" { "cancelled" } else { word };
-        Self::ALL.into_iter().find(|status| status.as_str() == asked).ok_or_else(|| UnknownWord {
-            word: word.to_owned(),
-            allowed: Self::ALL.map(Self::as_str).to_vec(),
-        })
+        UnknownWord::look_up(asked, &Self::ALL.map(|status| (status.as_str(), status)))
     }
 }
 
@@ -160,10 +171,7 @@ impl FromStr for JobType {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| UnknownWord {
-            word: word.to_owned(),
-            allowed: Self::ALL.map(Self::as_str).to_vec(),
-        })
+        UnknownWord::look_up(word, &Self::ALL.map(|kind| (kind.as_str(), kind)))
     }
 }
 

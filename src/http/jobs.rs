@@ -17,7 +17,7 @@ use crate::actors::job_store::DeleteJob;
 use crate::actors::poller::{RefreshActiveJobs, Round};
 use crate::actors::syncer::{SyncJobs, Synced};
 use crate::db::error::StoreError;
-use crate::domain::job::{Job, JobId, JobStatus, JobType};
+use crate::domain::job::{Job, JobId, JobStatus, JobType, UnknownWord};
 use crate::domain::job_query::{JobQuery, JobSort, LIMIT_DEFAULT, LIMIT_MAX};
 use crate::domain::job_view::JobView;
 use crate::domain::timestamp::now;
@@ -54,13 +54,8 @@ fn job_query(parameters: &Query<'_>, providers: &[&'static str]) -> Result<JobQu
     let statuses = statuses.split(',').map(str::trim).filter(|word| !word.is_empty());
     let sort = match parameters.text("sort") {
         None => JobSort::default(),
-        Some(word) => JobSort::ALL
-            .into_iter()
-            .find_map(|(name, sort)| (name == word).then_some(sort))
-            .ok_or_else(|| {
-                let allowed = JobSort::ALL.map(|(name, _)| name).to_vec();
-                ApiError::UnknownValue { field: "sort", word: word.to_owned(), allowed }
-            })?,
+        Some(word) => UnknownWord::look_up(word, &JobSort::ALL)
+            .map_err(|unknown| queue::unknown_value("sort", unknown))?,
     };
     Ok(JobQuery {
         limit: parameters.integer("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)?,

@@ -121,6 +121,14 @@ fn running(simulator: &Simulator) -> String {
     id
 }
 
+/// A job is seen running, and then to have failed.
+async fn one_fails(simulator: &Simulator, daemon: &TestDaemon) {
+    let id = running(simulator);
+    daemon.sync().await;
+    simulator.set_status(&id, Status::Failed).expect("it fails");
+    daemon.refresh().await;
+}
+
 #[rstest]
 #[actix_web::test]
 async fn an_end_is_told_once_signed_and_in_the_form_of_each_channel(
@@ -160,10 +168,7 @@ async fn an_end_is_told_once_signed_and_in_the_form_of_each_channel(
     daemon.refresh().await;
     daemon.stop().await;
     let daemon = telling(&simulator, &channels).start(&database).await;
-    let second = running(&simulator);
-    daemon.sync().await;
-    simulator.set_status(&second, Status::Failed).expect("it fails");
-    daemon.refresh().await;
+    one_fails(&simulator, &daemon).await;
     let arrived = receiver.arrived(5).await;
     assert_eq!(arrived.len(), 5, "{arrived:#?}");
     let paths: Vec<_> = arrived.iter().map(|one| one.path.as_str()).collect();
@@ -187,10 +192,7 @@ async fn a_message_that_did_not_arrive_is_sent_again_under_the_same_identifier(
     let database = TestDatabase::new(backend);
     let channels = format!("{{own: {{url: '{}', secret: '{SECRET}'}}}}", receiver.url);
     let daemon = telling(&simulator, &channels).start(&database).await;
-    let id = running(&simulator);
-    daemon.sync().await;
-    simulator.set_status(&id, Status::Failed).expect("it fails");
-    daemon.refresh().await;
+    one_fails(&simulator, &daemon).await;
     receiver.arrived(1).await;
     let waits = |answer: &Value| answer["channels"][0]["pending"] == 1;
     let shown = daemon.answer_when("/api/notifications", waits).await;
@@ -225,10 +227,7 @@ async fn what_is_refused_for_good_is_a_dead_letter_and_can_be_sent_again(
     let database = TestDatabase::new(backend);
     let channels = format!("{{own: {{url: '{}', secret: '{SECRET}'}}}}", receiver.url);
     let daemon = telling(&simulator, &channels).start(&database).await;
-    let id = running(&simulator);
-    daemon.sync().await;
-    simulator.set_status(&id, Status::Failed).expect("it fails");
-    daemon.refresh().await;
+    one_fails(&simulator, &daemon).await;
     let has_one = |answer: &Value| answer["dead_letters"][0].is_object();
     let dead = daemon.answer_when("/api/notifications/dead-letters", has_one).await;
     let letter = &dead["dead_letters"][0];

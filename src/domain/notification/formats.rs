@@ -69,11 +69,7 @@ impl std::str::FromStr for Format {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let found = Self::ALL.into_iter().find(|(name, _)| *name == word);
-        found.map(|(_, format)| format).ok_or_else(|| UnknownWord {
-            word: word.to_owned(),
-            allowed: Self::ALL.map(|(name, _)| name).to_vec(),
-        })
+        UnknownWord::look_up(word, &Self::ALL)
     }
 }
 

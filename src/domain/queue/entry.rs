@@ -36,11 +36,7 @@ impl Priority {
     /// # Errors
     /// Where there is none of this name.
     pub fn named(name: &str) -> Result<Self, UnknownWord> {
-        let found = Self::NAMED.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, priority)| priority).ok_or_else(|| UnknownWord {
-            word: name.to_owned(),
-            allowed: Self::NAMED.map(|(known, _)| known).to_vec(),
-        })
+        UnknownWord::look_up(&name.to_ascii_lowercase(), &Self::NAMED)
     }
 
     /// The number.
@@ -127,10 +123,7 @@ impl std::str::FromStr for QueueStatus {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word).ok_or_else(|| UnknownWord {
-            word: word.to_owned(),
-            allowed: Self::ALL.map(Self::as_str).to_vec(),
-        })
+        UnknownWord::look_up(word, &Self::ALL.map(|status| (status.as_str(), status)))
     }
 }
 
