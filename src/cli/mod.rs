@@ -1,6 +1,7 @@
 //! What the command line offers: one file a command.
 
 mod check_config;
+mod client;
 mod demo;
 mod serve;
 mod simulate;
@@ -8,16 +9,19 @@ mod token;
 mod verify;
 
 use std::fmt;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use jobsyncd::config::{ConfigError, Flags};
 use jobsyncd::daemon::StartError;
 
+use client::{ClientError, JobsCommand};
+
 /// Keeps one true, durable copy of your cloud training jobs, and pushes every change the moment it
 /// happens.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
-pub(crate) struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -41,27 +45,59 @@ enum Command {
     Verify(Flags),
     /// Make up an API key, for server.api_keys.
     Token,
+    /// List, show and change jobs of a running daemon.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
 }
 
 /// Why a command failed: one line for the user.
-pub(crate) type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error>;
 
-/// Whether a command would fail again until somebody has changed something.
-pub(crate) fn is_lasting(failure: &Failure) -> bool {
-    failure.is::<ConfigError>()
-        || failure.downcast_ref::<StartError>().is_some_and(StartError::is_lasting)
+/// How the program ends where trying again would end the same: a bad configuration, a damaged
+/// database. It is `EX_CONFIG` of sysexits, and the systemd unit does not restart after it.
+const LASTING: u8 = 78;
+
+/// Reads the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Nobody is left to tell where even this cannot be written.
+            let _ = usage.print();
+            // Not 2, as clap would: by that `wait` says that a job was cancelled.
+            return ExitCode::from(if usage.use_stderr() { client::USAGE } else { 0 });
+        }
+    };
+    run(cli).unwrap_or_else(|failure| report(&failure))
 }
 
-/// Runs the command.
-pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
-        Command::Serve(flags) => serve::run(flags),
-        Command::Demo(options) => demo::run(&options),
-        Command::Simulate(options) => simulate::run(&options),
-        Command::CheckConfig(flags) => check_config::run(flags),
-        Command::Verify(flags) => verify::run(flags),
-        Command::Token => token::run(),
+        Command::Serve(flags) => serve::run(flags)?,
+        Command::Demo(options) => demo::run(&options)?,
+        Command::Simulate(options) => simulate::run(&options)?,
+        Command::CheckConfig(flags) => check_config::run(flags)?,
+        Command::Verify(flags) => verify::run(flags)?,
+        Command::Token => token::run()?,
+        Command::Jobs(command) => return Ok(client::run(client::jobs(&command))?),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says why a command failed, and answers how the program ends.
+fn report(failure: &Failure) -> ExitCode {
+    if let Some(error) = failure.downcast_ref::<ClientError>() {
+        client::report(error);
+        return ExitCode::from(error.exit_code());
+    }
+    log::error!("{failure}");
+    if is_lasting(failure) { ExitCode::from(LASTING) } else { ExitCode::FAILURE }
+}
+
+/// Whether a command would fail again until somebody has changed something.
+fn is_lasting(failure: &Failure) -> bool {
+    failure.is::<ConfigError>()
+        || failure.downcast_ref::<StartError>().is_some_and(StartError::is_lasting)
 }
 
 /// Writes what a command was asked for to standard output. A reader that has closed the pipe has

@@ -1,0 +1,235 @@
+//! Jobs, as people read them.
+
+use jobsyncd::domain::timestamp::Timestamp;
+use serde_json::Value;
+
+use super::table::{Column, fields, table};
+use super::words::{UNKNOWN, age, clean, grouped, money, short_span, span};
+
+const COLUMNS: [Column; 7] = [
+    Column::left("JOB"),
+    Column::left("NAME").cut(),
+    Column::left("STATUS"),
+    Column::right("DONE"),
+    Column::right("TIME"),
+    Column::right("COST"),
+    Column::right("AGE"),
+];
+
+/// A page of jobs, as a table and with what there is to say about it.
+pub(super) fn list(page: &Value, offset: u64, now: Timestamp, width: Option<usize>) -> String {
+    let jobs = page["jobs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let total = page["total"].as_u64().unwrap_or(jobs.len() as u64);
+    if jobs.is_empty() {
+        return match total {
+            0 => "no jobs".to_owned(),
+            total => format!("no jobs from {} on: {} in all", grouped(offset), grouped(total)),
+        };
+    }
+    let rows: Vec<_> = jobs.iter().map(|job| row(job, now)).collect();
+    let mut text = table(&COLUMNS, &rows, width);
+    let last = offset + jobs.len() as u64;
+    if last < total || offset > 0 {
+        let (first, last, total) = (grouped(offset + 1), grouped(last), grouped(total));
+        text.push_str(&format!("\njobs {first} to {last} of {total}"));
+    }
+    text
+}
+
+fn row(job: &Value, now: Timestamp) -> Vec<String> {
+    let is_estimate = job["cost_is_estimate"].as_bool().unwrap_or(false);
+    vec![
+        word(&job["job_id"]),
+        name(job),
+        word(&job["status"]),
+        done(job),
+        job["duration_seconds"].as_f64().map_or(UNKNOWN.to_owned(), span),
+        money(&job["cost_usd"], is_estimate),
+        age(&job["created_at"], now),
+    ]
+}
+
+/// A text of the job, or that there is none.
+pub(super) fn word(value: &Value) -> String {
+    let text = value.as_str().map(clean).filter(|text| !text.is_empty());
+    text.unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+/// What the job is called: by its configuration, else by its model.
+pub(super) fn name(job: &Value) -> String {
+    let config_name = word(&job["config_name"]);
+    if config_name == UNKNOWN { word(&job["metadata"]["model"]) } else { config_name }
+}
+
+/// How much of the job is done, where that says something.
+fn done(job: &Value) -> String {
+    match job["progress"]["progress"].as_f64() {
+        Some(percent) if job["status"] != "completed" => format!("{percent:.0}%"),
+        _ => UNKNOWN.to_owned(),
+    }
+}
+
+/// One job, in full.
+pub(super) fn detail(job: &Value, now: Timestamp) -> String {
+    let is_estimate = job["cost_is_estimate"].as_bool().unwrap_or(false);
+    let instant = |key: &str| match job[key].as_str() {
+        Some(text) => format!("{} ({} ago)", clean(text), age(&job[key], now)),
+        None => UNKNOWN.to_owned(),
+    };
+    let all = [
+        ("job", word(&job["job_id"])),
+        ("name", name(job)),
+        ("status", status(job)),
+        ("progress", progress(&job["progress"])),
+        ("provider", word(&job["provider"])),
+        ("model", word(&job["metadata"]["model"])),
+        ("hardware", word(&job["hardware_type"])),
+        ("created", instant("created_at")),
+        ("started", instant("started_at")),
+        ("completed", instant("completed_at")),
+        ("time", job["duration_seconds"].as_f64().map_or(UNKNOWN.to_owned(), span)),
+        ("cost", money(&job["cost_usd"], is_estimate)),
+        ("output", word(&job["output_url"])),
+        ("error", word(&job["error_message"])),
+        ("page", word(&job["metadata"]["web_url"])),
+    ];
+    let known: Vec<_> = all.into_iter().filter(|(_, value)| value != UNKNOWN).collect();
+    fields(&known)
+}
+
+/// The state, with what a person may want to look after.
+fn status(job: &Value) -> String {
+    let status = word(&job["status"]);
+    if job["provider_status"] == "gone" {
+        return format!("{status} (the provider does not know it any more)");
+    }
+    match job["stalled_since"].as_str() {
+        Some(since) => format!("{status} (no step since {})", clean(since)),
+        None => status,
+    }
+}
+
+/// How far a run is: stage, percent, step, loss and time left, as far as they are known.
+pub(super) fn progress(progress: &Value) -> String {
+    let mut parts = Vec::new();
+    if let Some(percent) = progress["progress"].as_f64() {
+        parts.push(format!("{percent:.0}%"));
+    }
+    parts.extend(run(progress));
+    if parts.is_empty() { UNKNOWN.to_owned() } else { parts.join(", ") }
+}
+
+/// The same without the percentage, which a bar shows.
+pub(super) fn run(progress: &Value) -> Vec<String> {
+    let mut parts = Vec::new();
+    match (progress["step"].as_u64(), progress["total_steps"].as_u64()) {
+        (Some(step), Some(total)) => {
+            parts.push(format!("step {}/{}", grouped(step), grouped(total)));
+        }
+        (Some(step), None) => parts.push(format!("step {}", grouped(step))),
+        // Before the first step the stage says more.
+        (None, _) => parts.extend(progress["stage"].as_str().map(clean)),
+    }
+    parts.extend(progress["loss"].as_f64().map(|loss| format!("loss {loss:.4}")));
+    parts.extend(
+        progress["eta_seconds"].as_f64().map(|seconds| format!("{} left", short_span(seconds))),
+    );
+    parts
+}
+
+/// How a job ended, in one line.
+pub(super) fn ending(job: &Value) -> String {
+    let mut line = format!("{} {}", word(&job["job_id"]), word(&job["status"]));
+    if let Some(seconds) = job["duration_seconds"].as_f64() {
+        line.push_str(&format!(" after {}", span(seconds)));
+    }
+    let is_estimate = job["cost_is_estimate"].as_bool().unwrap_or(false);
+    let cost = money(&job["cost_usd"], is_estimate);
+    if cost != UNKNOWN {
+        line.push_str(&format!(", {cost}"));
+    }
+    for key in ["error_message", "output_url"] {
+        let told = word(&job[key]);
+        if told != UNKNOWN {
+            line.push_str(&format!(": {told}"));
+            break;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use jobsyncd::domain::timestamp::parse;
+    use serde_json::json;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        parse("2026-03-01T12:00:00Z").expect("an instant")
+    }
+
+    fn job() -> Value {
+        json!({
+            "job_id": "ddrkq0v5y9rma0cwz2k9v6mxbr", "status": "running", "provider": "replicate",
+            "config_name": "watercolour-lora-of-my-grandmother's-garden", "cost_usd": 12.345, "cost_is_estimate": true,
+            "created_at": "2026-03-01T10:00:00Z", "started_at": "2026-03-01T10:00:05Z",
+            "completed_at": null, "duration_seconds": 7195.0, "error_message": null, "output_url": null,
+            "metadata": {"model": "simpletuner/advanced-trainer"},
+            "progress": {"progress": 45.2, "step": 1904, "total_steps": 2000, "loss": 0.0713, "eta_seconds": 190.0},
+        })
+    }
+
+    #[test]
+    fn a_list_fits_a_terminal_of_eighty_columns() {
+        let page = json!({"jobs": [job()], "total": 1});
+        let said = list(&page, 0, now(), Some(80));
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+        let line = said.lines().nth(1).expect("a job");
+        assert!(line.starts_with("ddrkq0v5y9rma0cwz2k9v6mxbr  watercolour-lo…  "), "{said}");
+        assert!(line.ends_with("  running   45%  1h 59m  ~$12.35   2h"), "{said}");
+    }
+
+    #[test]
+    fn a_page_of_more_says_which_part_it_is() {
+        let page = json!({"jobs": [job(), job()], "total": 1250});
+        let said = list(&page, 50, now(), None);
+        assert!(said.ends_with("\njobs 51 to 52 of 1,250"), "{said}");
+        assert_eq!(list(&json!({"jobs": [], "total": 0}), 0, now(), None), "no jobs");
+        let beyond = list(&json!({"jobs": [], "total": 3}), 50, now(), None);
+        assert_eq!(beyond, "no jobs from 50 on: 3 in all");
+    }
+
+    #[test]
+    fn a_job_is_shown_with_what_is_known_of_it() {
+        let said = detail(&job(), now());
+        assert!(said.contains("progress  45%, step 1,904/2,000, loss 0.0713, 3m left"), "{said}");
+        assert!(said.contains("created   2026-03-01T10:00:00Z (2h ago)"), "{said}");
+        assert!(!said.contains("output") && !said.contains("error"), "{said}");
+    }
+
+    #[test]
+    fn a_job_without_a_name_is_called_by_its_model_and_one_without_anything_by_a_dash() {
+        let mut job = job();
+        job["config_name"] = Value::Null;
+        assert_eq!(name(&job), "simpletuner/advanced-trainer");
+        assert_eq!(name(&json!({})), "-");
+    }
+
+    #[test]
+    fn the_line_of_an_end_says_why() {
+        let failed = json!({"job_id": "a", "status": "failed", "duration_seconds": 61.0,
+            "error_message": "CUDA out\nof memory", "output_url": null});
+        assert_eq!(ending(&failed), "a failed after 1m 01s: CUDA out of memory");
+        let done = json!({"job_id": "a", "status": "completed", "cost_usd": 1.5, "output_url": "https://x"});
+        assert_eq!(ending(&done), "a completed, $1.50: https://x");
+    }
+
+    #[test]
+    fn what_needs_a_person_is_said_with_the_state() {
+        let stalled = json!({"status": "running", "stalled_since": "2026-03-01T10:00:00Z"});
+        assert_eq!(status(&stalled), "running (no step since 2026-03-01T10:00:00Z)");
+        let gone = json!({"status": "running", "provider_status": "gone"});
+        assert!(status(&gone).contains("does not know it"));
+    }
+}
