@@ -3,11 +3,11 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use jobsyncd::simulator::{JobSpec, Simulator, Status};
+use jobsyncd::simulator::{JobSpec, JobUpdate, Simulator, Status};
 use rstest::rstest;
 use serde_json::{Value, json};
 use support::daemon::simulator;
@@ -51,6 +51,10 @@ impl World {
         self.daemon = Some(daemon);
     }
 
+    fn stop(&mut self) {
+        self.daemon.take().expect("a running daemon").stop();
+    }
+
     /// The client, which is told the server by the environment.
     fn client(&self, arguments: &[&str]) -> Command {
         let mut command = self.home.command(arguments);
@@ -73,6 +77,18 @@ impl World {
     fn sync(&self) {
         let (status, answer) = http("POST", &format!("{}/api/cloud/jobs/sync", self.url));
         assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Lets the account change and the daemon hear of it.
+    fn change(&self, id: &str, update: JobUpdate) {
+        self.simulator.update_job(id, update).expect("a change");
+        let (status, answer) = http("GET", &format!("{}/api/cloud/jobs?sync_active=1", self.url));
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// A client that goes on for a while.
+    fn spawn(&self, arguments: &[&str]) -> Process {
+        Process::start(self.client(arguments))
     }
 }
 
@@ -228,6 +244,154 @@ fn the_variables_of_simpletuner_name_the_server_as_well() {
         let output = command.envs(environment).output().expect("it runs");
         assert_eq!(stdout(&output), "no jobs\n", "{output:?}");
     }
+}
+
+#[rstest]
+#[case::completed(Status::Succeeded, None, 0, "completed")]
+#[case::failed(Status::Failed, Some("CUDA out of memory"), 1, "CUDA out of memory")]
+#[case::cancelled(Status::Canceled, None, 2, "cancelled")]
+fn wait_ends_as_the_job_did(
+    #[case] end: Status,
+    #[case] error: Option<&str>,
+    #[case] code: i32,
+    #[case] words: &str,
+) {
+    let world = World::new();
+    let id = world.job(Status::Processing);
+    let mut waiting = world.spawn(&["wait", &id]);
+    waiting.line(&format!("waiting for {id}, which is running"));
+    let end = JobUpdate { error: error.map(str::to_owned), ..JobUpdate::status(end) };
+    world.change(&id, end);
+    let (status, said) = waiting.end();
+    assert_eq!(status.code(), Some(code), "{said}");
+    assert!(said.lines().any(|line| line.starts_with(&id) && line.contains(words)), "{said}");
+    // Of a job that has ended there is nothing to wait for.
+    let again = world.run(&["wait", &id, "--format", "json"]);
+    assert_eq!(again.status.code(), Some(code), "{again:?}");
+    let answer: Value = serde_json::from_slice(&again.stdout).expect("one document");
+    assert_eq!((&answer["job"]["job_id"], again.stderr.len()), (&json!(id), 0));
+}
+
+#[test]
+fn wait_tells_a_daemon_that_is_not_there_from_a_job_that_is_not() {
+    let mut world = World::new();
+    refused(&world.run(&["wait", "no-such-job"]), 4, &["Job not found"]);
+    world.stop();
+    refused(&world.run(&["wait", "no-such-job"]), 3, &["is the daemon running?"]);
+    assert_eq!(world.run(&["wait"]).status.code(), Some(64));
+}
+
+#[rstest]
+fn wait_goes_on_over_a_restart_of_the_daemon_whenever_the_end_comes(
+    #[values(true, false)] it_ends_meanwhile: bool,
+) {
+    let mut world = World::new();
+    let id = world.job(Status::Processing);
+    let mut waiting = world.spawn(&["wait", &id]);
+    waiting.line("which is running");
+    world.stop();
+    waiting.line("trying again");
+    if it_ends_meanwhile {
+        world.simulator.set_status(&id, Status::Succeeded).expect("a change");
+    }
+    world.start(&[]);
+    if !it_ends_meanwhile {
+        waiting.line("the daemon is back");
+    }
+    world.change(&id, JobUpdate::status(Status::Succeeded));
+    let (status, said) = waiting.end();
+    assert!(status.success() && said.contains(&format!("{id} completed")), "{said}");
+}
+
+#[test]
+fn wait_gives_up_on_a_daemon_that_stays_away() {
+    let mut world = World::new();
+    let id = world.job(Status::Processing);
+    let mut waiting = world.spawn(&["wait", &id, "--patience-seconds", "0"]);
+    waiting.line("which is running");
+    world.stop();
+    let (status, said) = waiting.end();
+    assert_eq!(status.code(), Some(3), "{said}");
+}
+
+#[test]
+fn wait_looks_every_few_seconds_where_there_is_no_stream_to_be_had() {
+    let world = World::with(&[("JOBSYNCD__EVENTS__MAX_CONNECTIONS_PER_IP", "1")]);
+    let id = world.job(Status::Processing);
+    let mut first = world.spawn(&["wait", &id]);
+    first.line("which is running");
+    let mut second = world.spawn(&["wait", &id]);
+    second.line("looking every 3 s");
+    second.line("which is running");
+    world.change(&id, JobUpdate::status(Status::Failed));
+    for waiting in [first, second] {
+        let (status, said) = waiting.end();
+        assert_eq!(status.code(), Some(1), "{said}");
+    }
+}
+
+#[test]
+fn a_log_is_printed_by_lines_from_any_of_them_and_by_text() {
+    let world = World::new();
+    let id = world.job(Status::Processing);
+    let log = "loading\nstep 1\rstep 2\n\u{1b}[31mLoss 0.5\u{1b}[0m\ndone\n";
+    world.change(&id, JobUpdate { append_logs: Some(log.to_owned()), ..JobUpdate::default() });
+    let logs =
+        |arguments: &[&str]| stdout(&world.run(&[&["jobs", "logs", &id], arguments].concat()));
+    assert_eq!(logs(&[]), "loading\nstep 2\nLoss 0.5\ndone\n");
+    assert_eq!(logs(&["--after", "2"]), "Loss 0.5\ndone\n");
+    assert_eq!(logs(&["--query", "loss"]), "Loss 0.5\n");
+    let answer = document(&world.run(&["jobs", "logs", &id, "--after", "3", "--format", "json"]));
+    assert_eq!(answer["lines"], json!([{"number": 4, "text": "done"}]));
+    refused(&world.run(&["jobs", "logs", "no-such-job"]), 4, &["Job not found"]);
+    refused(&world.run(&["jobs", "logs", "no-such-job", "--follow"]), 4, &["Job not found"]);
+}
+
+#[test]
+fn a_log_is_followed_to_the_jobs_end_also_over_a_restart_and_no_line_comes_twice() {
+    let mut world = World::new();
+    let id = world.job(Status::Processing);
+    let print = |world: &World, text: &str| {
+        world.simulator.append_logs(&id, text).expect("a change");
+    };
+    print(&world, "one\ntwo\n");
+    let mut following = world.spawn(&["jobs", "logs", &id, "--follow", "--format", "json"]);
+    following.line("two");
+    print(&world, "three\n");
+    following.line("three");
+    world.stop();
+    following.line("trying again");
+    world.start(&[]);
+    following.line("the daemon is back");
+    print(&world, "four\n");
+    world.change(&id, JobUpdate::status(Status::Succeeded));
+    let (status, said) = following.end();
+    assert!(status.success(), "{said}");
+    let lines: Vec<Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let expected = ["one", "two", "three", "four"].iter().zip(1..);
+    let expected: Vec<_> =
+        expected.map(|(text, number)| json!({"number": number, "text": text})).collect();
+    assert_eq!(lines, expected, "{said}");
+    assert!(said.ends_with("the job is completed"), "{said}");
+}
+
+#[test]
+fn following_ends_quietly_when_nobody_reads_any_more() {
+    let world = World::new();
+    let id = world.job(Status::Processing);
+    world.simulator.append_logs(&id, "one\n").expect("a change");
+    let mut command = world.client(&["jobs", "logs", &id, "--follow"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("a line");
+    assert_eq!(line, "one\n");
+    drop(output);
+    world.simulator.append_logs(&id, "two\n").expect("a change");
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
 }
 
 #[rstest]

@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use jobsyncd::config::{ConfigError, Flags};
 use jobsyncd::daemon::StartError;
 
-use client::{ClientError, JobsCommand};
+use client::{ClientError, JobsCommand, WaitOptions};
 
 /// Keeps one true, durable copy of your cloud training jobs, and pushes every change the moment it
 /// happens.
@@ -48,6 +48,12 @@ enum Command {
     /// List, show and change jobs of a running daemon.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Wait until a job has ended.
+    ///
+    /// It ends with 0 where the job is completed, 1 where it failed, 2 where it was cancelled, 3 where the
+    /// daemon does not answer, 4 where there is no such job, 5 after any other trouble, and 64 where the
+    /// command line makes no sense.
+    Wait(WaitOptions),
 }
 
 /// Why a command failed: one line for the user.
@@ -80,6 +86,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Verify(flags) => verify::run(flags)?,
         Command::Token => token::run()?,
         Command::Jobs(command) => return Ok(client::run(client::jobs(&command))?),
+        Command::Wait(options) => return Ok(client::run(client::wait(&options))?),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -172,6 +172,11 @@ impl Api {
         self.unreachable(&format!("the answer broke off: {error}"))
     }
 
+    /// A stream that ended.
+    pub(super) fn ended(&self) -> ClientError {
+        self.unreachable("the stream has ended")
+    }
+
     fn unreachable(&self, cause: &str) -> ClientError {
         ClientError::Unreachable { server: self.server().to_owned(), cause: clean(cause) }
     }

@@ -36,9 +36,6 @@ pub(in super::super) enum ClientError {
     /// The answer is not what this server answers.
     #[error("{server} answered something that is not the daemon's: {problem}")]
     Garbled { server: String, problem: String },
-    /// Something that the server said in an answer without an error.
-    #[error("{0}")]
-    Told(String),
     /// Standard output is closed.
     #[error("nobody reads standard output")]
     NobodyReads,
@@ -51,7 +48,7 @@ impl ClientError {
             Self::Usage(_) => USAGE,
             Self::Unreachable { .. } | Self::NoAnswer { .. } => NO_ANSWER,
             Self::Refused { name, .. } if name == "job_not_found" => NO_SUCH_JOB,
-            Self::Refused { .. } | Self::Garbled { .. } | Self::Told(_) => OTHER_TROUBLE,
+            Self::Refused { .. } | Self::Garbled { .. } => OTHER_TROUBLE,
             // Whoever closed it had seen enough.
             Self::NobodyReads => 0,
         }
@@ -63,7 +60,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } | Self::NoAnswer { .. } => true,
             Self::Refused { status, .. } => matches!(status, 429 | 502..=504),
-            Self::Usage(_) | Self::Garbled { .. } | Self::Told(_) | Self::NobodyReads => false,
+            Self::Usage(_) | Self::Garbled { .. } | Self::NobodyReads => false,
         }
     }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use jobsyncd::domain::timestamp::now;
 
+use super::logs::{self, LogsOptions};
 use super::{ClientError, Common, columns, job_text, say};
 
 /// What can be asked of jobs.
@@ -15,6 +16,8 @@ pub(in super::super) enum JobsCommand {
     List(ListOptions),
     /// Show one job.
     Get(JobOptions),
+    /// Print the log of a job, and go on while it grows.
+    Logs(LogsOptions),
     /// Cancel a job at its provider.
     Cancel(JobOptions),
 }
@@ -70,6 +73,7 @@ pub(in super::super) async fn run(command: &JobsCommand) -> Result<ExitCode, Cli
     match command {
         JobsCommand::List(options) => list(options).await,
         JobsCommand::Get(options) => get(options).await,
+        JobsCommand::Logs(options) => logs::run(options).await,
         JobsCommand::Cancel(options) => cancel(options).await,
     }
 }

@@ -1,18 +1,20 @@
 //! The client: commands that ask a running daemon.
 //!
 //! What a command prints is made by pure functions ([`table`], [`words`], [`job_text`]); [`api`]
-//! alone talks to the daemon. Data goes to standard output, everything that is said
+//! and [`subscription`] alone talk to the daemon. Data goes to standard output, everything that is said
 //! about it to standard error, and how a command ends tells a script what it wants to know
 //! ([`failure`]).
-
-#![allow(dead_code, reason = "the commands to come use the rest")]
 
 mod api;
 mod failure;
 mod job_text;
 mod jobs;
+mod logs;
 mod settings;
+mod sse;
+mod subscription;
 mod table;
+mod wait;
 mod words;
 
 use std::io::{IsTerminal, Write};
@@ -23,6 +25,7 @@ use serde_json::Value;
 
 pub(super) use failure::{ClientError, USAGE};
 pub(super) use jobs::{JobsCommand, run as jobs};
+pub(super) use wait::{WaitOptions, run as wait};
 
 use api::{Answer, Api};
 use settings::{Connection, Settings};
