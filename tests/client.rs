@@ -5,12 +5,15 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
-use jobsyncd::simulator::{JobSpec, JobUpdate, Simulator, Status};
+use jobsyncd::simulator::{JobSpec, JobUpdate, Seed, Simulator, Status};
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::daemon::simulator;
+use support::daemon::{SOON, simulator};
 use support::process::{Home, Process};
 
 /// An account, a daemon that tracks it, and where both live.
@@ -86,10 +89,121 @@ impl World {
         assert_eq!(status, 200, "{answer}");
     }
 
+    /// The client in a terminal of 80 columns.
+    fn in_terminal(&self, arguments: &str) -> Terminal {
+        let client = format!("stty cols 80; exec {} {arguments}", env!("CARGO_BIN_EXE_jobsyncd"));
+        let mut command = self.home.program("script");
+        command.args(["-qefc", &client, "/dev/null"]).env("JOBSYNCD_SERVER", &self.url);
+        command.env("TERM", "xterm");
+        Terminal::start(command)
+    }
+
     /// A client that goes on for a while.
     fn spawn(&self, arguments: &[&str]) -> Process {
         Process::start(self.client(arguments))
     }
+}
+
+/// A program in a terminal, and all that it has written: bars end no line.
+struct Terminal {
+    child: Child,
+    output: Receiver<String>,
+    shown: String,
+}
+
+impl Terminal {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("script of util-linux");
+        let mut stdout = child.stdout.take().expect("its output");
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            let mut bytes = [0; 4_096];
+            while let Ok(1..) = stdout.read(&mut bytes).inspect(|count| {
+                let text = String::from_utf8_lossy(&bytes[..*count]).into_owned();
+                let _ = sender.send(text);
+            }) {}
+        });
+        Self { child, output, shown: String::new() }
+    }
+
+    /// Waits until it shows these words.
+    fn until(&mut self, words: &str) {
+        while !self.shown.contains(words) {
+            let Ok(text) = self.output.recv_timeout(SOON) else {
+                panic!("no {words:?} in {:?}", self.shown)
+            };
+            self.shown.push_str(&text);
+        }
+    }
+
+    /// Waits for its end, and answers all that it showed.
+    fn end(mut self) -> String {
+        while let Ok(text) = self.output.recv_timeout(SOON) {
+            self.shown.push_str(&text);
+        }
+        assert!(self.child.wait().expect("it has ended").success(), "{:?}", self.shown);
+        std::mem::take(&mut self.shown)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It has usually ended by now; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that answers each connection by the next of some answers, or cuts it where that is empty,
+/// and keeps what it was sent.
+struct Stub {
+    url: String,
+    requests: Receiver<(String, Value)>,
+}
+
+impl Stub {
+    fn new(answers: &[(&str, Value)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (sender, requests) = channel();
+        let answers: Vec<_> =
+            answers.iter().map(|(status, body)| ((*status).to_owned(), body.to_string())).collect();
+        thread::spawn(move || {
+            for (status, body) in answers {
+                let (mut socket, _) = listener.accept().expect("a connection");
+                sender.send(read_request(&socket)).expect("the test goes on");
+                if !status.is_empty() {
+                    let length = body.len();
+                    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n");
+                    write!(socket, "{head}Connection: close\r\n\r\n{body}").expect("an answer");
+                }
+            }
+        });
+        Self { url, requests }
+    }
+
+    fn requests(self) -> Vec<(String, Value)> {
+        self.requests.iter().collect()
+    }
+}
+
+/// The first line of a request, and its JSON.
+fn read_request(socket: &TcpStream) -> (String, Value) {
+    let mut reader = BufReader::new(socket);
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first).expect("a line");
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("a line");
+        match line.trim().to_lowercase().split_once(": ") {
+            Some(("content-length", value)) => length = value.parse().expect("a length"),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("a body");
+    (first.trim().to_owned(), serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// The status and the body of an answer.
@@ -392,6 +506,174 @@ fn following_ends_quietly_when_nobody_reads_any_more() {
     world.simulator.append_logs(&id, "two\n").expect("a change");
     let ended = child.wait_with_output().expect("it ends");
     assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+}
+
+#[test]
+fn a_sync_says_what_it_found() {
+    let world = World::new();
+    world.simulator.create_job(JobSpec::manual()).expect("a job");
+    let said = stdout(&world.run(&["sync"]));
+    let expected = "Discovered 1 new jobs from Replicate; 0 updated, 0 unchanged, in 1 call\n";
+    assert_eq!(said, expected);
+    let answer = document(&world.run(&["sync", "--all", "--format", "json"]));
+    assert_eq!((&answer["synced"], &answer["unchanged"]), (&json!(0), &json!(1)));
+    refused(&world.run(&["sync", "--provider", "nobody"]), 4 + 1, &["Unknown provider: nobody"]);
+}
+
+#[test]
+fn a_sync_of_the_whole_account_shows_in_a_terminal_how_far_it_is_and_nothing_of_it_in_a_pipe() {
+    let world = World::new();
+    world.simulator.seed(&Seed::new(250, &[Status::Succeeded]));
+    // Slow enough for a bar to be drawn between two pages.
+    world.simulator.set_latency(Duration::from_millis(300));
+    let said = world.in_terminal("sync --all").end();
+    assert!(said.contains("replicate: 1 page read, 100 new, 0 updated"), "{said:?}");
+    assert!(said.contains("replicate: 2 pages read, 200 new, 0 updated"), "{said:?}");
+    assert!(said.contains("Discovered 250 new jobs from Replicate; 0 updated"), "{said:?}");
+    world.simulator.set_latency(Duration::ZERO);
+    let again = world.run(&["sync", "--all"]);
+    assert!(again.stderr.is_empty() && stdout(&again).lines().count() == 1, "{again:?}");
+    let list = world.in_terminal("jobs list --limit 500").end();
+    assert!(list.lines().all(|line| line.trim_end().chars().count() <= 80), "{list}");
+}
+
+#[test]
+fn a_token_is_good_or_the_command_ends_with_one_and_says_why() {
+    let world = World::new();
+    let good = world.run(&["validate"]);
+    assert!(good.status.success() && stdout(&good).starts_with("replicate: valid"), "{good:?}");
+    assert_eq!(document(&world.run(&["validate", "--format", "json"]))["valid"], true);
+    refused(&world.run(&["validate", "nobody"]), 5, &["Unknown provider: nobody"]);
+    let world = World::with(&[("REPLICATE_API_TOKEN", "r8_wrong")]);
+    let bad = world.run(&["validate", "replicate"]);
+    assert_eq!(bad.status.code(), Some(1), "{bad:?}");
+    assert!(stdout(&bad).starts_with("replicate: not valid: "), "{bad:?}");
+}
+
+#[test]
+fn watch_tells_a_pipe_every_state_and_progress_of_every_active_job() {
+    let mut world = World::new();
+    let first = world.job(Status::Processing);
+    let mut watching = world.spawn(&["watch"]);
+    watching.line(&format!("{first} running"));
+    let bar = "Epoch 1/1, Steps:  40%|####      | 40/100 [00:10<00:15,  4.00it/s]\n";
+    world.change(&first, JobUpdate { append_logs: Some(bar.into()), ..JobUpdate::default() });
+    watching.line(&format!("{first} running 40%, step 40/100"));
+    let second = world.job(Status::Starting);
+    watching.line(&format!("{second} queued"));
+    world.stop();
+    watching.line("trying again");
+    world.simulator.set_status(&first, Status::Succeeded).expect("a change");
+    world.start(&[]);
+    world.change(&second, JobUpdate::status(Status::Failed));
+    watching.line(&format!("{first} completed"));
+    watching.line(&format!("{second} failed"));
+    let told = |words: String| watching.said.iter().filter(|line| line.contains(&words)).count();
+    assert_eq!(told(format!("{first} completed")), 1, "{:#?}", watching.said);
+}
+
+#[test]
+fn watch_draws_a_bar_for_every_running_job_and_takes_it_away_at_its_end() {
+    let world = World::new();
+    let id = world.job(Status::Processing);
+    let bar = "Steps:  50%|#####     | 50/100 [00:10<00:10,  5.00it/s]\n";
+    world.change(&id, JobUpdate { append_logs: Some(bar.into()), ..JobUpdate::default() });
+    let mut watching = world.in_terminal("watch");
+    watching.until(" [=====>    ]  50% 50/100 ");
+    watching.until("1 running");
+    world.change(&id, JobUpdate::status(Status::Succeeded));
+    watching.until(&format!("{id} completed"));
+    watching.until("no job is active");
+}
+
+#[test]
+fn watch_hands_programs_the_daemons_events_a_line_each() {
+    let world = World::new();
+    let mut watching = world.spawn(&["watch", "--format", "json"]);
+    watching.line("\"connected\"");
+    let id = world.job(Status::Processing);
+    let line = watching.line("job_discovered");
+    let event: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(event["job"]["job_id"], json!(id));
+}
+
+#[test]
+fn a_job_is_submitted_with_what_the_files_and_flags_say() {
+    let home = Home::new();
+    home.file("config.json", r#"{"learning_rate": 1e-4}"#);
+    home.file("data.json", r#"[{"id": "cats"}]"#);
+    let stub = Stub::new(&[(
+        "200 OK",
+        json!({"success": true, "job_id": "abc", "status": "queued",
+        "quota_warnings": ["two are running"], "idempotent_hit": false}),
+    )]);
+    let arguments = "jobs submit --config config.json --dataloader data.json --config-name cats \
+        --model owner/trainer --hardware-profile h100 --priority urgent --idempotency-key k1";
+    let arguments: Vec<_> = arguments.split_whitespace().chain(["--server", &stub.url]).collect();
+    let output = home.run(&arguments);
+    assert_eq!(stdout(&output), "abc queued\n", "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("two are running"), "{output:?}");
+    let body = json!({
+        "config": {"learning_rate": 1e-4}, "dataloader_config": [{"id": "cats"}],
+        "config_name": "cats", "model": "owner/trainer", "hardware_profile": "h100",
+        "priority": "urgent", "idempotency_key": "k1",
+    });
+    let request = "POST /api/cloud/jobs/submit?provider=replicate HTTP/1.1".to_owned();
+    assert_eq!(stub.requests(), [(request, body)]);
+}
+
+#[test]
+fn a_submission_is_repeated_with_the_same_key_so_that_it_can_never_be_two() {
+    let home = Home::new();
+    let input = home.file("input.json", r#"{"steps": 10}"#);
+    let busy = json!({"detail": "the daemon is busy", "error": "busy"});
+    let taken = json!({"success": true, "job_id": "abc", "status": "queued"});
+    let answers = [("", json!(null)), ("503 Service Unavailable", busy), ("200 OK", taken)];
+    let stub = Stub::new(&answers);
+    let mut command = home.command(&["jobs", "submit", "--input", "-", "--format", "json"]);
+    command.args(["--server", &stub.url]).stdin(std::fs::File::open(input).expect("a file"));
+    let output = command.output().expect("it runs");
+    assert_eq!(document(&output)["job_id"], "abc");
+    let bodies: Vec<_> = stub.requests().into_iter().map(|(_, body)| body).collect();
+    assert!(bodies.len() == 3 && bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+    assert_eq!(bodies[0]["input"], json!({"steps": 10}));
+    assert_eq!(bodies[0]["idempotency_key"].as_str().map(str::len), Some(36), "{bodies:?}");
+}
+
+#[test]
+fn a_submission_that_is_refused_is_not_repeated() {
+    let home = Home::new();
+    home.file("input.json", "{}");
+    let submit =
+        |stub: &Stub| home.run(&["jobs", "submit", "--input", "input.json", "--server", &stub.url]);
+    let stub = Stub::new(&[("422 Unprocessable Entity", json!({"detail": "steps: too many"}))]);
+    refused(&submit(&stub), 5, &["steps: too many"]);
+    let stub = Stub::new(&[("200 OK", json!({"success": false, "error": "no credit"}))]);
+    refused(&submit(&stub), 5, &["not submitted: no credit"]);
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let server = format!("http://{gone}");
+    let output = home.run(&["jobs", "submit", "--input", "input.json", "--server", &server]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && said.contains("--idempotency-key "), "{said}");
+}
+
+#[rstest]
+#[case::no_file(&["--config", "nowhere.json"], "nowhere.json")]
+#[case::not_json(&["--config", "broken.json"], "broken.json: this is not JSON")]
+#[case::wrong_shape(&["--config", "list.json"], "list.json: the JSON is not an object")]
+#[case::nothing(&["--config-name", "cats"], "--config")]
+#[case::both(&["--config", "list.json", "--input", "list.json"], "cannot be used with")]
+#[case::priority(&["--config", "list.json", "--priority", "soon"], "critical")]
+fn a_submission_that_makes_no_sense_is_refused_before_anybody_is_asked(
+    #[case] arguments: &[&str],
+    #[case] words: &str,
+) {
+    let home = Home::new();
+    home.file("broken.json", "{");
+    home.file("list.json", "[]");
+    let output = home.run(&[&["jobs", "submit"], arguments].concat());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(64) && said.contains(words), "{said}");
 }
 
 #[rstest]

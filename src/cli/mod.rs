@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use jobsyncd::config::{ConfigError, Flags};
 use jobsyncd::daemon::StartError;
 
-use client::{ClientError, JobsCommand, WaitOptions};
+use client::{ClientError, JobsCommand, SyncOptions, ValidateOptions, WaitOptions, WatchOptions};
 
 /// Keeps one true, durable copy of your cloud training jobs, and pushes every change the moment it
 /// happens.
@@ -48,6 +48,14 @@ enum Command {
     /// List, show and change jobs of a running daemon.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Watch all active jobs: a bar for each in a terminal, lines elsewhere.
+    ///
+    /// With --format json every event of the daemon is a line. It goes on until it is stopped.
+    Watch(WatchOptions),
+    /// Discover the jobs of an account, and bring the known ones up to date.
+    Sync(SyncOptions),
+    /// Say whether the daemon's token for a provider is good; it ends with 1 where it is not.
+    Validate(ValidateOptions),
     /// Wait until a job has ended.
     ///
     /// It ends with 0 where the job is completed, 1 where it failed, 2 where it was cancelled, 3 where the
@@ -86,6 +94,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Verify(flags) => verify::run(flags)?,
         Command::Token => token::run()?,
         Command::Jobs(command) => return Ok(client::run(client::jobs(&command))?),
+        Command::Watch(options) => return Ok(client::run(client::watch(&options))?),
+        Command::Sync(options) => return Ok(client::run(client::sync(&options))?),
+        Command::Validate(options) => return Ok(client::run(client::validate(&options))?),
         Command::Wait(options) => return Ok(client::run(client::wait(&options))?),
     }
     Ok(ExitCode::SUCCESS)

@@ -157,6 +157,17 @@ impl Api {
         ClientError::Garbled { server: self.server().to_owned(), problem: problem.into() }
     }
 
+    /// What the daemon said went wrong in an answer that is none of an error.
+    pub(super) fn told(&self, detail: &str) -> ClientError {
+        ClientError::Refused {
+            status: StatusCode::OK.as_u16(),
+            name: String::new(),
+            detail: detail.to_owned(),
+            hint: None,
+            retry_after: None,
+        }
+    }
+
     /// A request that met no answer.
     pub(super) fn unsent(&self, error: &SendRequestError) -> ClientError {
         let cause = match error {

@@ -47,7 +47,7 @@ impl ClientError {
         match self {
             Self::Usage(_) => USAGE,
             Self::Unreachable { .. } | Self::NoAnswer { .. } => NO_ANSWER,
-            Self::Refused { name, .. } if name == "job_not_found" => NO_SUCH_JOB,
+            Self::Refused { .. } if self.is_unknown_job() => NO_SUCH_JOB,
             Self::Refused { .. } | Self::Garbled { .. } => OTHER_TROUBLE,
             // Whoever closed it had seen enough.
             Self::NobodyReads => 0,
@@ -67,6 +67,11 @@ impl ClientError {
     /// Whether there are as many streams as there may be.
     pub(super) fn is_connection_limit(&self) -> bool {
         matches!(self, Self::Refused { name, .. } if name == "connection_limit_reached")
+    }
+
+    /// Whether there is no such job.
+    pub(super) fn is_unknown_job(&self) -> bool {
+        matches!(self, Self::Refused { name, .. } if name == "job_not_found")
     }
 
     /// When the server wants to be asked again.

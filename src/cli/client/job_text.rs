@@ -58,7 +58,12 @@ pub(super) fn word(value: &Value) -> String {
 /// What the job is called: by its configuration, else by its model.
 pub(super) fn name(job: &Value) -> String {
     let config_name = word(&job["config_name"]);
-    if config_name == UNKNOWN { word(&job["metadata"]["model"]) } else { config_name }
+    if config_name != UNKNOWN {
+        return config_name;
+    }
+    // Its owner is the same for most jobs, and takes the room of what tells them apart.
+    let model = word(&job["metadata"]["model"]);
+    model.rsplit('/').next().map_or(UNKNOWN.to_owned(), str::to_owned)
 }
 
 /// How much of the job is done, where that says something.
@@ -109,32 +114,36 @@ fn status(job: &Value) -> String {
     }
 }
 
-/// How far a run is: stage, percent, step, loss and time left, as far as they are known.
+/// How far a run is: percent, step or stage, loss and time left, as far as they are known.
 pub(super) fn progress(progress: &Value) -> String {
-    let mut parts = Vec::new();
-    if let Some(percent) = progress["progress"].as_f64() {
-        parts.push(format!("{percent:.0}%"));
-    }
-    parts.extend(run(progress));
+    let percent = progress["progress"].as_f64().map(|percent| format!("{percent:.0}%"));
+    let loss = progress["loss"].as_f64().map(|loss| format!("loss {loss:.4}"));
+    let step = step(progress).map(|step| format!("step {step}"));
+    // Before the first step the stage says more.
+    let step = step.or_else(|| progress["stage"].as_str().map(clean));
+    let parts: Vec<_> = [percent, step, loss, left(progress)].into_iter().flatten().collect();
     if parts.is_empty() { UNKNOWN.to_owned() } else { parts.join(", ") }
 }
 
-/// The same without the percentage, which a bar shows.
-pub(super) fn run(progress: &Value) -> Vec<String> {
-    let mut parts = Vec::new();
-    match (progress["step"].as_u64(), progress["total_steps"].as_u64()) {
-        (Some(step), Some(total)) => {
-            parts.push(format!("step {}/{}", grouped(step), grouped(total)));
-        }
-        (Some(step), None) => parts.push(format!("step {}", grouped(step))),
-        // Before the first step the stage says more.
-        (None, _) => parts.extend(progress["stage"].as_str().map(clean)),
-    }
-    parts.extend(progress["loss"].as_f64().map(|loss| format!("loss {loss:.4}")));
-    parts.extend(
-        progress["eta_seconds"].as_f64().map(|seconds| format!("{} left", short_span(seconds))),
-    );
-    parts
+/// The same in half a line.
+pub(super) fn brief_progress(progress: &Value) -> String {
+    let percent = progress["progress"].as_f64().map(|percent| format!("{percent:>3.0}%"));
+    let loss = progress["loss"].as_f64().map(|loss| format!("loss {loss:.3}"));
+    let step = step(progress).or_else(|| progress["stage"].as_str().map(clean));
+    let parts: Vec<_> = [percent, step, loss, left(progress)].into_iter().flatten().collect();
+    parts.join(" ")
+}
+
+fn step(progress: &Value) -> Option<String> {
+    let step = grouped(progress["step"].as_u64()?);
+    Some(match progress["total_steps"].as_u64() {
+        Some(total) => format!("{step}/{}", grouped(total)),
+        None => step,
+    })
+}
+
+fn left(progress: &Value) -> Option<String> {
+    progress["eta_seconds"].as_f64().map(|seconds| format!("{} left", short_span(seconds)))
 }
 
 /// How a job ended, in one line.
@@ -209,10 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn before_a_bar_of_ten_there_is_room_for_the_progress_in_eighty_columns() {
+        let said = brief_progress(&job()["progress"]);
+        assert_eq!(said, " 45% 1,904/2,000 loss 0.071 3m left");
+        assert!(26 + " [] ".len() + 10 + said.len() <= 80);
+        assert_eq!(brief_progress(&json!({"stage": "Preprocessing"})), "Preprocessing");
+    }
+
+    #[test]
     fn a_job_without_a_name_is_called_by_its_model_and_one_without_anything_by_a_dash() {
         let mut job = job();
         job["config_name"] = Value::Null;
-        assert_eq!(name(&job), "simpletuner/advanced-trainer");
+        assert_eq!(name(&job), "advanced-trainer");
         assert_eq!(name(&json!({})), "-");
     }
 

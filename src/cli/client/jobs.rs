@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use jobsyncd::domain::timestamp::now;
 
 use super::logs::{self, LogsOptions};
+use super::submit::{self, SubmitOptions};
 use super::{ClientError, Common, columns, job_text, say};
 
 /// What can be asked of jobs.
@@ -20,6 +21,8 @@ pub(in super::super) enum JobsCommand {
     Logs(LogsOptions),
     /// Cancel a job at its provider.
     Cancel(JobOptions),
+    /// Start a job.
+    Submit(Box<SubmitOptions>),
 }
 
 /// Which jobs are listed.
@@ -75,6 +78,7 @@ pub(in super::super) async fn run(command: &JobsCommand) -> Result<ExitCode, Cli
         JobsCommand::Get(options) => get(options).await,
         JobsCommand::Logs(options) => logs::run(options).await,
         JobsCommand::Cancel(options) => cancel(options).await,
+        JobsCommand::Submit(options) => submit::run(options).await,
     }
 }
 

@@ -1,20 +1,27 @@
 //! The client: commands that ask a running daemon.
 //!
-//! What a command prints is made by pure functions ([`table`], [`words`], [`job_text`]); [`api`]
-//! and [`subscription`] alone talk to the daemon. Data goes to standard output, everything that is said
+//! What a command prints is made by pure functions ([`table`], [`words`], [`job_text`], [`board`]);
+//! [`api`] and [`subscription`] alone talk to the daemon. Data goes to standard output, everything that is said
 //! about it to standard error, and how a command ends tells a script what it wants to know
 //! ([`failure`]).
 
 mod api;
+mod bars;
+mod board;
 mod failure;
 mod job_text;
 mod jobs;
 mod logs;
+mod screen;
 mod settings;
 mod sse;
+mod submit;
 mod subscription;
+mod sync;
 mod table;
+mod validate;
 mod wait;
+mod watch;
 mod words;
 
 use std::io::{IsTerminal, Write};
@@ -25,7 +32,10 @@ use serde_json::Value;
 
 pub(super) use failure::{ClientError, USAGE};
 pub(super) use jobs::{JobsCommand, run as jobs};
+pub(super) use sync::{SyncOptions, run as sync};
+pub(super) use validate::{ValidateOptions, run as validate};
 pub(super) use wait::{WaitOptions, run as wait};
+pub(super) use watch::{WatchOptions, run as watch};
 
 use api::{Answer, Api};
 use settings::{Connection, Settings};
