@@ -70,6 +70,11 @@ fn refused_in_one_line(output: &Output, words: &[&str]) {
 #[case(&["simulate", "--help"], &["--bind", "--token", "--speed", "--empty"])]
 #[case(&["check-config", "--help"], &["--config", "what is wrong"])]
 #[case(&["token", "--help"], &["API key"])]
+#[case(&["jobs", "--help"], &["list", "get", "logs", "cancel", "submit"])]
+#[case(&["jobs", "list", "--help"], &["--server", "JOBSYNCD_SERVER", "--api-key-file", "SIMPLETUNER_API_KEY"])]
+#[case(&["wait", "--help"], &["0 where the job is completed", "64 where"])]
+#[case(&["watch", "--help"], &["a line"])]
+#[case(&["sync", "--help"], &["--all"])]
 fn every_command_explains_itself(#[case] arguments: &[&str], #[case] words: &[&str]) {
     let output = Home::new().run(arguments);
     let said = String::from_utf8_lossy(&output.stdout);

@@ -309,11 +309,10 @@ fn a_job_is_cancelled_once() {
 #[test]
 fn a_server_that_is_not_there_is_named_with_a_question() {
     let home = Home::new();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let url = format!("http://{free}");
+    let url = "http://127.0.0.1:1".to_owned();
     let output = home.run(&["jobs", "list", "--server", &url]);
     refused(&output, 3, &[&format!("cannot reach {url}: is the daemon running?"), "refused"]);
-    let url = format!("https://{free}");
+    let url = "https://127.0.0.1:1".to_owned();
     refused(&home.run(&["jobs", "list", "--server", &url]), 3, &[&format!("cannot reach {url}:")]);
 }
 
@@ -517,7 +516,7 @@ fn a_sync_says_what_it_found() {
     assert_eq!(said, expected);
     let answer = document(&world.run(&["sync", "--all", "--format", "json"]));
     assert_eq!((&answer["synced"], &answer["unchanged"]), (&json!(0), &json!(1)));
-    refused(&world.run(&["sync", "--provider", "nobody"]), 4 + 1, &["Unknown provider: nobody"]);
+    refused(&world.run(&["sync", "--provider", "nobody"]), 5, &["Unknown provider: nobody"]);
 }
 
 #[test]
@@ -608,18 +607,43 @@ fn a_job_is_submitted_with_what_the_files_and_flags_say() {
         "quota_warnings": ["two are running"], "idempotent_hit": false}),
     )]);
     let arguments = "jobs submit --config config.json --dataloader data.json --config-name cats \
-        --model owner/trainer --hardware-profile h100 --priority urgent --idempotency-key k1";
+        --hardware-profile h100 --priority urgent --idempotency-key k1";
     let arguments: Vec<_> = arguments.split_whitespace().chain(["--server", &stub.url]).collect();
     let output = home.run(&arguments);
     assert_eq!(stdout(&output), "abc queued\n", "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("two are running"), "{output:?}");
     let body = json!({
         "config": {"learning_rate": 1e-4}, "dataloader_config": [{"id": "cats"}],
-        "config_name": "cats", "model": "owner/trainer", "hardware_profile": "h100",
+        "config_name": "cats", "hardware_profile": "h100",
         "priority": "urgent", "idempotency_key": "k1",
     });
     let request = "POST /api/cloud/jobs/submit?provider=replicate HTTP/1.1".to_owned();
     assert_eq!(stub.requests(), [(request, body)]);
+}
+
+#[test]
+fn a_job_is_submitted_waited_for_and_the_same_when_it_is_submitted_again() {
+    let world = World::new();
+    world.home.file("input.json", r#"{"_simulator": "manual"}"#);
+    let submit = "jobs submit --input input.json --model simpletuner/advanced-trainer-l40s \
+        --idempotency-key mine";
+    let submit: Vec<_> = submit.split_whitespace().collect();
+    let answer = document(&world.run(&[&submit[..], &["--format", "json"]].concat()));
+    let id = answer["job_id"].as_str().expect("an id");
+    let mut again = world.spawn(&[&submit[..], &["--wait"]].concat());
+    again.line("it is the same job");
+    again.line(&format!("waiting for {id}, which is"));
+    let prediction = loop {
+        let answer = document(&world.run(&["jobs", "get", id, "--format", "json"]));
+        if let Some(prediction) = answer["job"]["metadata"]["prediction_id"].as_str() {
+            break prediction.to_owned();
+        }
+    };
+    world.change(&prediction, JobUpdate::status(Status::Failed));
+    let (status, said) = again.end();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("{id} failed")), "{said}");
+    assert_eq!(world.simulator.job_count(), 1);
 }
 
 #[test]
@@ -650,9 +674,8 @@ fn a_submission_that_is_refused_is_not_repeated() {
     refused(&submit(&stub), 5, &["steps: too many"]);
     let stub = Stub::new(&[("200 OK", json!({"success": false, "error": "no credit"}))]);
     refused(&submit(&stub), 5, &["not submitted: no credit"]);
-    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let server = format!("http://{gone}");
-    let output = home.run(&["jobs", "submit", "--input", "input.json", "--server", &server]);
+    let server = "http://127.0.0.1:1";
+    let output = home.run(&["jobs", "submit", "--input", "input.json", "--server", server]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(3) && said.contains("--idempotency-key "), "{said}");
 }

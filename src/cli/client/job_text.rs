@@ -6,14 +6,13 @@ use serde_json::Value;
 use super::table::{Column, fields, table};
 use super::words::{UNKNOWN, age, clean, grouped, money, short_span, span};
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 6] = [
     Column::left("JOB"),
     Column::left("NAME").cut(),
     Column::left("STATUS"),
-    Column::right("DONE"),
     Column::right("TIME"),
     Column::right("COST"),
-    Column::right("AGE"),
+    Column::right("AGE").optional(),
 ];
 
 /// A page of jobs, as a table and with what there is to say about it.
@@ -41,8 +40,7 @@ fn row(job: &Value, now: Timestamp) -> Vec<String> {
     vec![
         word(&job["job_id"]),
         name(job),
-        word(&job["status"]),
-        done(job),
+        status_and_percent(job),
         job["duration_seconds"].as_f64().map_or(UNKNOWN.to_owned(), span),
         money(&job["cost_usd"], is_estimate),
         age(&job["created_at"], now),
@@ -66,11 +64,12 @@ pub(super) fn name(job: &Value) -> String {
     model.rsplit('/').next().map_or(UNKNOWN.to_owned(), str::to_owned)
 }
 
-/// How much of the job is done, where that says something.
-fn done(job: &Value) -> String {
+/// The state, and how much is done where that says something.
+fn status_and_percent(job: &Value) -> String {
+    let status = word(&job["status"]);
     match job["progress"]["progress"].as_f64() {
-        Some(percent) if job["status"] != "completed" => format!("{percent:.0}%"),
-        _ => UNKNOWN.to_owned(),
+        Some(percent) if status == "running" => format!("{status} {percent:.0}%"),
+        _ => status,
     }
 }
 
@@ -108,8 +107,11 @@ fn status(job: &Value) -> String {
     if job["provider_status"] == "gone" {
         return format!("{status} (the provider does not know it any more)");
     }
-    match job["stalled_since"].as_str() {
-        Some(since) => format!("{status} (no step since {})", clean(since)),
+    if let Some(since) = job["stalled_since"].as_str() {
+        return format!("{status} (no step since {})", clean(since));
+    }
+    match job["queue_position"].as_u64() {
+        Some(position) => format!("{status} (at place {} of the queue)", grouped(position)),
         None => status,
     }
 }
@@ -195,8 +197,18 @@ mod tests {
         let said = list(&page, 0, now(), Some(80));
         assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
         let line = said.lines().nth(1).expect("a job");
-        assert!(line.starts_with("ddrkq0v5y9rma0cwz2k9v6mxbr  watercolour-lo…  "), "{said}");
-        assert!(line.ends_with("  running   45%  1h 59m  ~$12.35   2h"), "{said}");
+        assert!(line.starts_with("ddrkq0v5y9rma0cwz2k9v6mxbr  watercolour-lora…  "), "{said}");
+        assert!(line.ends_with("  running 45%  1h 59m  ~$12.35   2h"), "{said}");
+        // The id of a job that was submitted here is longer.
+        let mut job = job();
+        job["job_id"] = json!("0193b0c4-7a51-7e07-9d2b-0f6a3f1f7c11");
+        let page = json!({"jobs": [job], "total": 1});
+        let said = list(&page, 0, now(), Some(80));
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+        assert!(
+            said.contains("-0f6a3f1f7c11  watercolour…  running 45%  1h 59m  ~$12.35"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -248,5 +260,7 @@ mod tests {
         assert_eq!(status(&stalled), "running (no step since 2026-03-01T10:00:00Z)");
         let gone = json!({"status": "running", "provider_status": "gone"});
         assert!(status(&gone).contains("does not know it"));
+        let waiting = json!({"status": "pending", "queue_position": 3});
+        assert_eq!(status(&waiting), "pending (at place 3 of the queue)");
     }
 }

@@ -7,6 +7,7 @@ use jobsyncd::domain::timestamp::now;
 
 use super::logs::{self, LogsOptions};
 use super::submit::{self, SubmitOptions};
+use super::words::clean;
 use super::{ClientError, Common, columns, job_text, say};
 
 /// What can be asked of jobs.
@@ -100,7 +101,7 @@ async fn list(options: &ListOptions) -> Result<ExitCode, ClientError> {
         .print(&page, |page| job_text::list(page, options.offset.into(), now(), columns()))?;
     // The list is answered all the same, but it may be old.
     if let Some(error) = page.json["sync"]["error"].as_str() {
-        say(&format!("not every active job could be refreshed: {}", super::words::clean(error)));
+        say(&format!("not every active job could be refreshed: {}", clean(error)));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -117,7 +118,13 @@ async fn cancel(options: &JobOptions) -> Result<ExitCode, ClientError> {
     let url = api.url(&["cloud", "jobs", &options.job, "cancel"], &[]);
     let answer = api.post(&url, None).await?;
     options.common.print(&answer, |answer| {
-        format!("{} {}", job_text::word(&answer["job_id"]), job_text::word(&answer["status"]))
+        let said =
+            format!("{} {}", job_text::word(&answer["job_id"]), job_text::word(&answer["status"]));
+        // The provider may take its time to end it.
+        match answer["message"].as_str() {
+            Some(message) => format!("{said}: {}", clean(message)),
+            None => said,
+        }
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -46,11 +46,17 @@ const TERMINAL_COLUMNS: usize = 80;
 /// What every command of the client takes.
 #[derive(Debug, Args)]
 pub(super) struct Common {
+    /// How to print: a table for people, or the daemon's JSON for programs.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "table|json"
+    )]
+    format: Format,
     #[command(flatten)]
     connection: Connection,
-    /// How to print: a table for people, or the daemon's JSON for programs.
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
 }
 
 /// How data is printed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::api::{Answer, Api};
 use super::job_text::word;
@@ -31,6 +32,9 @@ pub(in super::super) struct SubmitOptions {
     /// A file with the data sets of the configuration, a JSON list.
     #[arg(long, value_name = "FILE", requires = "config")]
     dataloader: Option<PathBuf>,
+    /// A file with the LyCORIS settings of the configuration, a JSON object.
+    #[arg(long, value_name = "FILE", requires = "config")]
+    lycoris: Option<PathBuf>,
     /// A file with the model's input as the provider takes it, a JSON object; - is standard input.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -38,13 +42,16 @@ pub(in super::super) struct SubmitOptions {
     #[arg(long, value_name = "NAME")]
     config_name: Option<String>,
     /// The model that trains: owner/name.
-    #[arg(long, conflicts_with = "version")]
+    #[arg(long, group = "target")]
     model: Option<String>,
     /// The version of the model that trains.
-    #[arg(long)]
+    #[arg(long, group = "target")]
     version: Option<String>,
-    /// The machine that it trains on.
-    #[arg(long, value_name = "NAME")]
+    /// The provider's deployment that trains: owner/name.
+    #[arg(long, value_name = "NAME", group = "target")]
+    deployment: Option<String>,
+    /// The machine on which SimpleTuner's own model trains.
+    #[arg(long, value_name = "NAME", group = "target")]
     hardware_profile: Option<String>,
     /// How soon it is started when others wait.
     #[arg(long, value_enum)]
@@ -88,12 +95,12 @@ impl Priority {
 
 /// Submits, and waits where that was asked for.
 pub(super) async fn run(options: &SubmitOptions) -> Result<ExitCode, ClientError> {
-    let key = options.idempotency_key.clone().unwrap_or_else(|| uuid(rand::random()));
+    let key = options.idempotency_key.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
     let body = body(options, &key)?;
     let api = options.common.api()?;
     let answer = submit(&api, options, &body).await.inspect_err(|error| {
         // Whether the daemon has taken the job is not known then.
-        if error.is_passing() {
+        if is_worth_repeating(error) || matches!(error, ClientError::NoAnswer { .. }) {
             say(&format!("--idempotency-key {key} submits the same once more, and never twice"));
         }
     })?;
@@ -143,6 +150,7 @@ fn body(options: &SubmitOptions, key: &str) -> Result<Value, ClientError> {
     let files = [
         ("config", &options.config, Value::is_object as fn(&Value) -> bool, "an object"),
         ("dataloader_config", &options.dataloader, Value::is_array, "a list"),
+        ("lycoris_config", &options.lycoris, Value::is_object, "an object"),
         ("input", &options.input, Value::is_object, "an object"),
     ];
     let mut body = Map::new();
@@ -159,6 +167,7 @@ fn body(options: &SubmitOptions, key: &str) -> Result<Value, ClientError> {
         ("config_name", options.config_name.as_deref()),
         ("model", options.model.as_deref()),
         ("version", options.version.as_deref()),
+        ("deployment", options.deployment.as_deref()),
         ("hardware_profile", options.hardware_profile.as_deref()),
         ("priority", options.priority.map(Priority::as_str)),
         ("idempotency_key", Some(key)),
@@ -196,23 +205,9 @@ fn written(answer: &Value) -> String {
     }
 }
 
-/// A random UUID (version 4) of so much chance.
-fn uuid(chance: u128) -> String {
-    let bits = chance & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
-    let hex = format!("{bits:032x}");
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_a_random_uuid() {
-        assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-    }
 
     #[test]
     fn what_a_person_should_know_is_told_line_by_line() {

@@ -14,21 +14,27 @@ pub(super) enum Side {
     Right,
 }
 
-/// A column: its title, its side, and whether its texts may be cut where room is scarce.
+/// A column: its title, its side, and whether its texts may be cut, or all of it may go, where room is
+/// scarce.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
     pub(super) title: &'static str,
     pub(super) side: Side,
     pub(super) may_be_cut: bool,
+    pub(super) may_go: bool,
 }
 
 impl Column {
     pub(super) const fn left(title: &'static str) -> Self {
-        Self { title, side: Side::Left, may_be_cut: false }
+        Self { title, side: Side::Left, may_be_cut: false, may_go: false }
     }
 
     pub(super) const fn right(title: &'static str) -> Self {
-        Self { title, side: Side::Right, may_be_cut: false }
+        Self { title, side: Side::Right, may_be_cut: false, may_go: false }
+    }
+
+    pub(super) const fn optional(self) -> Self {
+        Self { may_go: true, ..self }
     }
 
     pub(super) const fn cut(self) -> Self {
@@ -37,39 +43,61 @@ impl Column {
 }
 
 /// The lines of a table under their titles. With a width, columns that may be cut give way until it
-/// fits.
+/// fits, and where that is not enough, columns that may go, the last one first.
 pub(super) fn table(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> String {
     let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
     let lines = || std::iter::once(&titles).chain(rows);
-    let mut widths: Vec<usize> = (0..columns.len())
-        .map(|index| {
+    let mut shown: Vec<Shown> = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
             let cells = lines().filter_map(|line| line.get(index));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let width = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+            Shown { column: *column, index, width }
         })
         .collect();
     if let Some(width) = width {
-        narrow(columns, &mut widths, width);
+        narrow(&mut shown, width);
     }
-    let lines: Vec<_> = lines().map(|line| write_line(columns, &widths, line)).collect();
+    let lines: Vec<_> = lines().map(|line| write_line(&shown, line)).collect();
     lines.join("\n")
 }
 
-/// Takes room from the widest of the columns that may be cut until all fit.
-fn narrow(columns: &[Column], widths: &mut [usize], width: usize) {
-    let gaps = GAP.len() * columns.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > width {
-        let cuttable = (0..columns.len()).filter(|index| columns[*index].may_be_cut);
-        let Some(widest) = cuttable.max_by_key(|index| widths[*index]) else { return };
-        if widths[widest] <= NARROWEST {
-            return;
-        }
-        widths[widest] -= 1;
+/// A column as wide as it is shown.
+struct Shown {
+    column: Column,
+    index: usize,
+    width: usize,
+}
+
+impl Shown {
+    /// How narrow it may become.
+    fn narrowest(&self) -> usize {
+        if self.column.may_be_cut { self.width.min(NARROWEST) } else { self.width }
     }
 }
 
-fn write_line(columns: &[Column], widths: &[usize], cells: &[String]) -> String {
-    let cells = columns.iter().zip(widths).zip(cells).map(|((column, width), cell)| {
-        let cell = cut(cell, *width);
+/// Lets columns go until the others can fit, and takes room from the widest of those that may be cut
+/// until they do.
+fn narrow(shown: &mut Vec<Shown>, width: usize) {
+    let needed = |shown: &[Shown], width: fn(&Shown) -> usize| {
+        let gaps = GAP.len() * shown.len().saturating_sub(1);
+        shown.iter().map(width).sum::<usize>() + gaps
+    };
+    while needed(shown, Shown::narrowest) > width {
+        let Some(last) = shown.iter().rposition(|one| one.column.may_go) else { break };
+        shown.remove(last);
+    }
+    while needed(shown, |one| one.width) > width {
+        let cuttable = shown.iter_mut().filter(|one| one.width > one.narrowest());
+        let Some(widest) = cuttable.max_by_key(|one| one.width) else { return };
+        widest.width -= 1;
+    }
+}
+
+fn write_line(shown: &[Shown], cells: &[String]) -> String {
+    let cells = shown.iter().map(|Shown { column, index, width }| {
+        let cell = cut(cells.get(*index).map_or("", String::as_str), *width);
         match column.side {
             Side::Left => format!("{cell:<width$}"),
             Side::Right => format!("{cell:>width$}"),
@@ -120,6 +148,15 @@ mod tests {
     fn nothing_is_cut_beyond_recognition() {
         let rows = [row(["an-identifier", "a name that is much too long", "$1.00"])];
         assert!(table(&COLUMNS, &rows, Some(10)).contains("a name…"));
+    }
+
+    #[test]
+    fn where_that_is_not_enough_a_column_that_nobody_needs_goes() {
+        let columns =
+            [Column::left("ID"), Column::left("NAME").cut(), Column::right("AGE").optional()];
+        let rows = [row(["an-identifier", "a name that is much too long", "3d"])];
+        let said = table(&columns, &rows, Some(24));
+        assert_eq!(said, "ID             NAME\nan-identifier  a name t…");
     }
 
     #[test]

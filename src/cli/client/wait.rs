@@ -47,7 +47,7 @@ pub(super) async fn wait(
     job: &str,
     patience: Patience,
 ) -> Result<ExitCode, ClientError> {
-    let waiting = Waiting { api, job, is_quiet: common.format == Format::Json };
+    let mut waiting = Waiting { api, job: job.to_owned(), is_quiet: common.format == Format::Json };
     let ended = waiting.until_ended(Duration::from_secs(patience.seconds)).await?;
     common.print(&ended, |answer| job_text::ending(&answer["job"]))?;
     exit_code(&ended.json["job"]["status"]).map(ExitCode::from).ok_or_else(|| {
@@ -70,12 +70,12 @@ fn exit_code(status: &Value) -> Option<u8> {
 
 struct Waiting<'a> {
     api: &'a Api,
-    job: &'a str,
+    job: String,
     is_quiet: bool,
 }
 
 impl Waiting<'_> {
-    async fn until_ended(&self, patience: Duration) -> Result<Answer, ClientError> {
+    async fn until_ended(&mut self, patience: Duration) -> Result<Answer, ClientError> {
         // Before anything else: a job that is not there, or a daemon, is not worth waiting for.
         let first = self.look().await?;
         if has_ended(&first) {
@@ -109,14 +109,21 @@ impl Waiting<'_> {
     }
 
     async fn look(&self) -> Result<Answer, ClientError> {
-        self.api.get(&self.api.url(&["cloud", "jobs", self.job], &[])).await
+        self.api.get(&self.api.url(&["cloud", "jobs", &self.job], &[])).await
     }
 
     /// Whether an event may mean that the job is not what it was.
-    fn calls_for_a_look(&self, data: &str) -> bool {
+    fn calls_for_a_look(&mut self, data: &str) -> bool {
         let Ok(event) = serde_json::from_str::<Value>(data) else { return false };
         match event["type"].as_str() {
-            Some("job_status_changed" | "job_deleted") => event["job_id"] == self.job,
+            Some("job_status_changed") => event["job_id"] == *self.job,
+            Some("job_deleted") if event["job_id"] == *self.job => {
+                // It was another name of a job that goes on.
+                if let Some(job) = event["merged_into"].as_str() {
+                    job.clone_into(&mut self.job);
+                }
+                true
+            }
             Some("reset") => true,
             _ => false,
         }
