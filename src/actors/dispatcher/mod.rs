@@ -54,7 +54,7 @@ pub struct ProcessQueue;
 #[derive(Debug, Clone, Default, Message)]
 #[rtype(result = "()")]
 pub struct LookAtQueue {
-    /// Jobs that have ended, whose places others may have.
+    /// Jobs that have left the queue, whose places others may have.
     pub ended: Vec<JobId>,
 }
 

@@ -192,7 +192,7 @@ pub struct JobStoreOptions {
     pub announcements: Recipient<Announce>,
     /// Told which jobs have ended without their logs, after the commit.
     pub log_keeper: Recipient<WantLogs>,
-    /// Told that jobs have ended, after the commit: others may have their places.
+    /// Told which jobs have left the queue, after the commit: others may have their places.
     pub dispatcher: Recipient<LookAtQueue>,
 }
 
@@ -272,12 +272,13 @@ impl JobStore {
 
     /// Tells what was recorded to all whom it concerns.
     fn tell(&self, recorded: Recorded) {
-        let Recorded { events, notices, ended, wanted_logs, has_written, .. } = recorded;
+        let Recorded { events, notices, ended, left_queue, wanted_logs, has_written, .. } =
+            recorded;
         if has_written {
             self.obstacle.is_gone();
         }
-        if !ended.is_empty() {
-            self.dispatcher.do_send(LookAtQueue { ended: ended.clone() });
+        if !left_queue.is_empty() {
+            self.dispatcher.do_send(LookAtQueue { ended: left_queue });
         }
         self.announce(Announce { events, notices, ended });
         if !wanted_logs.is_empty() {

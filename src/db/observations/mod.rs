@@ -110,6 +110,8 @@ pub struct Recorded {
     pub notices: Vec<Notice>,
     /// The jobs that have ended.
     pub ended: Vec<JobId>,
+    /// Those of them that had a place in the queue.
+    pub left_queue: Vec<JobId>,
     /// Those of them whose logs did not come along.
     pub wanted_logs: Vec<WantedLog>,
     /// Whether anything was written at all. What was known already is not written again, and says
@@ -148,6 +150,7 @@ pub(super) fn record_within(
         now,
         notices: Vec::new(),
         ended: Vec::new(),
+        left_queue: Vec::new(),
         wanted_logs: Vec::new(),
         kept_log_bytes: 0,
         has_written: false,
@@ -155,11 +158,19 @@ pub(super) fn record_within(
     let outcomes =
         reports.iter().map(|report| recorder.record(report)).collect::<Result<_, _>>()?;
     let Recorder {
-        log, connection, notices, ended, wanted_logs, kept_log_bytes, has_written, ..
+        log,
+        connection,
+        notices,
+        ended,
+        left_queue,
+        wanted_logs,
+        kept_log_bytes,
+        has_written,
+        ..
     } = recorder;
     logs::add_to_sum(connection, kept_log_bytes)?;
     let events = log.finish(connection)?;
-    Ok(Recorded { outcomes, events, notices, ended, wanted_logs, has_written })
+    Ok(Recorded { outcomes, events, notices, ended, left_queue, wanted_logs, has_written })
 }
 
 struct Recorder<'a> {
@@ -169,6 +180,7 @@ struct Recorder<'a> {
     now: Timestamp,
     notices: Vec<Notice>,
     ended: Vec<JobId>,
+    left_queue: Vec<JobId>,
     wanted_logs: Vec<WantedLog>,
     /// By how much the kept logs have grown.
     kept_log_bytes: i64,
@@ -211,6 +223,7 @@ impl Recorder<'_> {
         }
         let ended = queue::end(self.connection, job, self.now)?;
         queue::tell(self.connection, &mut self.log, "ended", ended.as_ref())?;
+        self.left_queue.extend(ended.map(|_| job.job_id.clone()));
         let error = job.error_message.as_deref().unwrap_or_default();
         if job.status == JobStatus::Failed && is_providers_fault(error) {
             self.try_again(job)?;
