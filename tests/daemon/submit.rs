@@ -1,5 +1,7 @@
 //! Submitting jobs: what the provider gets, what is stored, and that each is run exactly once.
 
+use std::time::Duration;
+
 use actix_web::http::Method;
 use futures_util::future::join_all;
 use jobsyncd::simulator::{ErrorBody, Fault, FaultKind, JobUpdate, Simulator, Status};
@@ -288,6 +290,26 @@ async fn a_job_that_was_not_taken_is_submitted_again_once_that_is_sure(
     assert_eq!((simulator.job_count(), simulator.calls_to(CREATE)), (2, 3));
     let entry = daemon.get("/api/queue").await.ok()["entries"][1].take();
     assert_eq!((&entry["job_id"], &entry["attempt"]), (&json!(id), &json!(2)));
+    daemon.stop().await;
+}
+
+#[actix_web::test]
+async fn a_search_that_fails_again_and_again_does_not_hammer_the_provider() {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = quick(&simulator).start(&database).await;
+    simulator.fail_next(Fault::new(CREATE, server_error(502)).after_effect());
+    let list = "GET /predictions";
+    simulator.fail_next(Fault::new(list, FaultKind::Unauthorized).times(1_000));
+    let id = daemon.submit(&json!({})).await;
+    // Long after the moment at which it could be decided.
+    let since = tokio::time::Instant::now();
+    while since.elapsed() < Duration::from_secs(3) {
+        assert_eq!(daemon.job(&id).await["status"], "pending");
+    }
+    let searches = simulator.calls_to(list);
+    assert!((1..=4).contains(&searches), "{searches} searches");
+    assert_eq!(simulator.calls_to(CREATE), 1);
     daemon.stop().await;
 }
 

@@ -32,6 +32,8 @@ use crate::domain::submission::SecretInputs;
 const HANDED_OVER_AT_ONCE: usize = 16;
 /// The pause between the first two searches for a job; each other one is twice as long.
 const FIRST_SEARCH_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause.
+const LONGEST_SEARCH_PAUSE: Duration = Duration::from_secs(60);
 /// How long a stop waits for calls under way, so that their outcome is known.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -113,6 +115,16 @@ impl Lost {
     fn new(words: String) -> Self {
         let since = Instant::now();
         Self { since, next_search: since, pause: FIRST_SEARCH_PAUSE, words }
+    }
+
+    /// Sets the time of the next search: later and later, but for one as soon as it can decide.
+    fn put_off(&mut self, settle: Duration) {
+        let (now, settled_at) = (Instant::now(), self.since + settle);
+        self.next_search = now + self.pause;
+        if settled_at > now {
+            self.next_search = self.next_search.min(settled_at);
+        }
+        self.pause = (self.pause * 2).min(LONGEST_SEARCH_PAUSE);
     }
 }
 
@@ -248,9 +260,7 @@ impl Dispatcher {
                 continue;
             }
             let is_settled = lost.since.elapsed() >= settle;
-            lost.next_search =
-                (Instant::now() + lost.pause).min(lost.since + settle).max(Instant::now());
-            lost.pause *= 2;
+            lost.put_off(settle);
             let is_twin = |other: &Claim| {
                 other.job_id != claim.job_id && other.order.payload == claim.order.payload
             };
