@@ -55,6 +55,7 @@ impl Accountant {
             configured: self.configured,
             prices: self.prices.clone(),
             provider: None,
+            is_full: false,
             now: now(),
         };
         async move {

@@ -21,14 +21,20 @@ const HARDWARE_DEFAULT: &str = "h100";
 const LIMIT_USD_MAX: f64 = 1_000_000_000.0;
 
 /// How the budget in force stands.
-pub(super) async fn standing(
+pub(super) async fn standing(gateway: &Gateway) -> Result<BudgetStanding, ApiError> {
+    ask(gateway, None, false).await
+}
+
+async fn ask(
     gateway: &Gateway,
     provider: Option<String>,
+    is_full: bool,
 ) -> Result<BudgetStanding, ApiError> {
     let question = GetBudget {
         configured: gateway.config.costs.budget,
         prices: gateway.prices.clone(),
         provider,
+        is_full,
         now: now(),
     };
     gateway.asker.ask(&gateway.reader, Read(question)).await
@@ -42,7 +48,7 @@ pub(super) async fn limit_status(
     let parameters = Query::of(&request);
     let provider = provider_filter(parameters.text("provider"), &gateway.provider_names())?;
     let BudgetStanding { budget, spending, forecast_month_micro_usd, .. } =
-        standing(&gateway, provider).await?;
+        ask(&gateway, provider, true).await?;
     let level = budget.level(spending);
     let (period_started_at, period_ends_at) = budget.period.around(now());
     let spent = spending.total_micro_usd();

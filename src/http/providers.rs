@@ -50,7 +50,7 @@ pub(super) async fn config(
 ) -> Result<Json<Value>, ApiError> {
     gateway.provider(&provider)?;
     let webhook_url = gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?;
-    let budget = costs::standing(&gateway, None).await?.budget;
+    let budget = costs::standing(&gateway).await?.budget;
     Ok(Json(view(&gateway, &provider, webhook_url.as_ref(), budget)))
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn change_config(
         let allowed = CHANGEABLE.to_vec();
         return Err(ApiError::UnknownValue { field: "config", word: unknown.clone(), allowed });
     }
-    let known = costs::standing(&gateway, None).await?.budget;
+    let known = costs::standing(&gateway).await?.budget;
     if let Some(budget) = costs::changed_budget(fields, known)? {
         gateway.asker.ask(&gateway.store, ChangeBudget(budget)).await?;
         gateway.asker.ask(&gateway.accountant, LookAtBudget).await?;
@@ -117,7 +117,7 @@ pub(super) async fn change_config(
             url
         }
     };
-    let budget = costs::standing(&gateway, None).await?.budget;
+    let budget = costs::standing(&gateway).await?.budget;
     Ok(Json(view(&gateway, &provider, url.as_ref(), budget)))
 }
 

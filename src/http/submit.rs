@@ -83,7 +83,7 @@ pub(super) async fn submit(
         Some(url) => parse_webhook_url(url)?.or(configured_webhook),
         None => configured_webhook,
     };
-    let BudgetStanding { budget, spending, .. } = costs::standing(&gateway, None).await?;
+    let BudgetStanding { budget, spending, .. } = costs::standing(&gateway).await?;
     let is_blocked =
         budget.action == Action::Block && budget.level(spending) == Some(Level::Exceeded);
     let cost_limit_warning = budget.in_words(spending);

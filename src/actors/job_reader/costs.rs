@@ -26,6 +26,9 @@ pub struct GetBudget {
     pub prices: Arc<Prices>,
     /// Only jobs of this provider.
     pub provider: Option<String>,
+    /// Whether the sums are wanted also where there is no limit to hold them against, and the forecast: they
+    /// read every job.
+    pub is_full: bool,
     /// The present.
     pub now: Timestamp,
 }
@@ -37,7 +40,7 @@ pub struct BudgetStanding {
     pub budget: Budget,
     /// What was spent in its present period.
     pub spending: Spending,
-    /// What the month will have cost, in millionths of a dollar.
+    /// What the month will have cost, in millionths of a dollar; 0 where it was not asked for.
     pub forecast_month_micro_usd: i64,
     /// What of it was told already in this period.
     pub told: Level,
@@ -47,10 +50,18 @@ impl Question for GetBudget {
     type Answer = BudgetStanding;
 
     fn look_up(self, connection: &mut Connection) -> Result<BudgetStanding, StoreError> {
-        let Self { configured, prices, provider, now } = self;
+        let Self { configured, prices, provider, is_full, now } = self;
         let provider = provider.as_deref();
         connection.read(|connection| {
             let budget = in_force(connection, configured)?;
+            if budget.limit_micro_usd.is_none() && !is_full {
+                return Ok(BudgetStanding {
+                    budget,
+                    spending: Spending::default(),
+                    forecast_month_micro_usd: 0,
+                    told: Level::Fine,
+                });
+            }
             let (begin, _) = budget.period.around(now);
             let running = costs::running(connection, provider)?;
             let running_micro_usd =
@@ -60,17 +71,17 @@ impl Question for GetBudget {
                 Ok(Spending { ended_micro_usd, running_micro_usd })
             };
             let spending = since(begin)?;
-            let month = since(Period::Monthly.around(now).0)?;
-            let recent = since(now - Duration::days(RECENT_DAYS))?;
+            let forecast_month_micro_usd = if is_full {
+                let month = since(Period::Monthly.around(now).0)?;
+                let recent = since(now - Duration::days(RECENT_DAYS))?.total_micro_usd();
+                forecast_micro_usd(month, recent, RECENT_DAYS, now)
+            } else {
+                0
+            };
             Ok(BudgetStanding {
                 budget,
                 spending,
-                forecast_month_micro_usd: forecast_micro_usd(
-                    month,
-                    recent.total_micro_usd(),
-                    RECENT_DAYS,
-                    now,
-                ),
+                forecast_month_micro_usd,
                 told: told(connection, &budget, now)?,
             })
         })
