@@ -48,6 +48,7 @@ impl World {
         command
             .env("JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", self.simulator.base_url())
             .env("REPLICATE_API_TOKEN", self.simulator.token())
+            .env("JOBSYNCD__PROGRESS__TTL_SECONDS", "1")
             .envs(environment.iter().copied());
         let mut daemon = Process::start(command);
         self.url = daemon.url();
@@ -162,12 +163,14 @@ struct Stub {
 }
 
 impl Stub {
+    /// Answers of JSON; a text is sent as it is.
     fn new(answers: &[(&str, Value)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (sender, requests) = channel();
+        let text = |body: &Value| body.as_str().map_or_else(|| body.to_string(), str::to_owned);
         let answers: Vec<_> =
-            answers.iter().map(|(status, body)| ((*status).to_owned(), body.to_string())).collect();
+            answers.iter().map(|(status, body)| ((*status).to_owned(), text(body))).collect();
         thread::spawn(move || {
             for (status, body) in answers {
                 let (mut socket, _) = listener.accept().expect("a connection");
@@ -187,23 +190,25 @@ impl Stub {
     }
 }
 
-/// The first line of a request, and its JSON.
+/// The first line of a request with the last event that the client has seen, and its JSON.
 fn read_request(socket: &TcpStream) -> (String, Value) {
     let mut reader = BufReader::new(socket);
     let (mut first, mut length) = (String::new(), 0);
     reader.read_line(&mut first).expect("a line");
+    first.truncate(first.trim_end().len());
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).expect("a line");
         match line.trim().to_lowercase().split_once(": ") {
             Some(("content-length", value)) => length = value.parse().expect("a length"),
+            Some(("last-event-id", id)) => first.push_str(&format!(" after {id}")),
             Some(_) => {}
             None => break,
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("a body");
-    (first.trim().to_owned(), serde_json::from_slice(&body).unwrap_or_default())
+    (first, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// The status and the body of an answer.
@@ -414,6 +419,78 @@ fn wait_goes_on_over_a_restart_of_the_daemon_whenever_the_end_comes(
     world.change(&id, JobUpdate::status(Status::Succeeded));
     let (status, said) = waiting.end();
     assert!(status.success() && said.contains(&format!("{id} completed")), "{said}");
+}
+
+/// What a server answers that tells of a job in this state.
+fn job_answer(id: &str, status: &str) -> (&'static str, Value) {
+    let is_terminal = status != "running";
+    ("200 OK", json!({"job": {"job_id": id, "status": status, "is_terminal": is_terminal}}))
+}
+
+/// A stream with one event.
+fn stream_answer(event: &Value) -> (&'static str, Value) {
+    ("200 OK", json!(format!("id: 7\ndata: {event}\n\n")))
+}
+
+#[rstest]
+#[case::before_the_stream(&[
+    job_answer("a", "running"),
+    stream_answer(&json!({"type": "connected"})),
+    job_answer("a", "completed"),
+], "a")]
+#[case::what_was_pruned(&[
+    job_answer("a", "running"),
+    stream_answer(&json!({"type": "reset"})),
+    job_answer("a", "running"),
+    job_answer("a", "completed"),
+], "a")]
+#[case::of_its_other_name(&[
+    job_answer("a", "running"),
+    stream_answer(&json!({"type": "job_deleted", "job_id": "a", "merged_into": "b"})),
+    job_answer("a", "running"),
+    job_answer("b", "completed"),
+], "b")]
+fn wait_misses_no_end(#[case] answers: &[(&str, Value)], #[case] last: &str) {
+    let stub = Stub::new(answers);
+    let output = Home::new().run(&["wait", "a", "--server", &stub.url, "--patience-seconds", "0"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout(&output), format!("{last} completed\n"));
+    let asked: Vec<_> = stub.requests().into_iter().map(|(line, _)| line).collect();
+    assert_eq!(asked.len(), answers.len(), "{asked:?}");
+    assert_eq!(asked[1], "GET /api/events HTTP/1.1", "{asked:?}");
+    assert_eq!(asked.last().expect("a request"), &format!("GET /api/cloud/jobs/{last} HTTP/1.1"));
+}
+
+#[test]
+fn a_log_that_is_rewritten_is_followed_from_its_beginning() {
+    let lines = "id: 1\ndata: old\n\nevent: reset\ndata: the log was rewritten\n\n";
+    let rest = "id: 1\ndata: new\n\nevent: done\ndata: completed\n\n";
+    let job = job_answer("a", "running");
+    let stub = Stub::new(&[job, ("200 OK", json!(lines)), ("200 OK", json!(rest))]);
+    let output = Home::new().run(&["jobs", "logs", "a", "--follow", "--server", &stub.url]);
+    assert_eq!(stdout(&output), "old\nnew\n", "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the log was rewritten"), "{said}");
+    let asked = stub.requests();
+    assert!(asked.len() == 3 && !asked[2].0.contains("after 1"), "{asked:?}");
+}
+
+#[test]
+fn a_stream_that_breaks_goes_on_after_the_last_event_that_came() {
+    let stub = Stub::new(&[
+        job_answer("a", "running"),
+        stream_answer(&json!({"type": "sync_completed"})),
+        job_answer("a", "running"),
+        stream_answer(&json!({"type": "sync_completed"})),
+        job_answer("a", "completed"),
+    ]);
+    let output = Home::new().run(&["wait", "a", "--server", &stub.url]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("trying again"), "{said}");
+    let asked = stub.requests();
+    assert_eq!(asked[1].0, "GET /api/events HTTP/1.1");
+    assert_eq!(asked[3].0, "GET /api/events HTTP/1.1 after 7");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::api::Api;
 use super::jobs::job_id;
 use super::sse::SseEvent;
 use super::subscription::{News, Subscription};
+use super::words::clean;
 use super::{ClientError, Common, Format, print, say};
 
 /// Which lines are printed.
@@ -86,10 +87,13 @@ async fn follow(api: &Api, options: &LogsOptions) -> Result<(), ClientError> {
             News::Opened => lines.settled(),
             News::Event(SseEvent { event, data, id }) => match event.as_str() {
                 "done" => {
-                    say(&format!("the job is {data}"));
+                    say(&format!("the job is {}", clean(&data)));
                     return Ok(());
                 }
-                "reset" => say(&data),
+                "reset" => {
+                    say(&clean(&data));
+                    lines.forget_place();
+                }
                 "message" if options.is_wanted(&data) => {
                     print(&written(options.common.format, &data, id.as_deref()))?;
                 }

@@ -35,6 +35,11 @@ impl SseReader {
         self.retry
     }
 
+    /// Forgets the last id that was told.
+    pub(super) fn forget_id(&mut self) {
+        self.id = None;
+    }
+
     /// Reads on, and answers the events that have become complete.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Vec<SseEvent> {
         let mut events = Vec::new();

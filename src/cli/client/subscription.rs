@@ -94,7 +94,10 @@ impl<'a> Subscription<'a> {
                 return Ok(News::Opened);
             };
             if let Some(event) = stream.events.pop_front() {
-                self.last_id.clone_from(&event.id);
+                // What is told only to those who listen has no id, and is no place to go on from.
+                if event.id.is_some() {
+                    self.last_id.clone_from(&event.id);
+                }
                 return Ok(News::Event(event));
             }
             match tokio::time::timeout(SILENCE_MAX, stream.bytes.next()).await {
@@ -112,6 +115,14 @@ impl<'a> Subscription<'a> {
                     self.broke(cause).await?;
                 }
             }
+        }
+    }
+
+    /// Goes on from the beginning where the stream breaks now: what was before is not so any more.
+    pub(super) fn forget_place(&mut self) {
+        self.last_id = None;
+        if let Some(stream) = &mut self.stream {
+            stream.reader.forget_id();
         }
     }
 
