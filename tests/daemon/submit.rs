@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use futures_util::future::join_all;
-use jobsyncd::simulator::{ErrorBody, Fault, FaultKind, JobUpdate, Simulator, Status};
+use jobsyncd::simulator::{ErrorBody, Fault, FaultKind, JobSpec, JobUpdate, Simulator, Status};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -310,6 +310,66 @@ async fn a_search_that_fails_again_and_again_does_not_hammer_the_provider() {
     let searches = simulator.calls_to(list);
     assert!((1..=4).contains(&searches), "{searches} searches");
     assert_eq!(simulator.calls_to(CREATE), 1);
+    daemon.stop().await;
+}
+
+/// A job that is known by a mark finds itself among others with the same inputs.
+#[rstest]
+#[case::by_an_input_of_the_model(
+    json!({"hardware_profile": "h100", "input": {"_simulator": "manual"}}), "job"
+)]
+#[case::by_blanks_behind_the_configuration(json!({"config": {"--max_train_steps": 5}}), "")]
+#[actix_web::test]
+async fn a_marked_job_is_told_from_all_others_with_the_same_inputs(
+    #[case] request: Value,
+    #[case] submission_input: &str,
+) {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = quick(&simulator)
+        .with("JOBSYNCD__PROVIDERS__REPLICATE__SUBMISSION_INPUT", submission_input)
+        .start(&database)
+        .await;
+    let ours = daemon.post_json("/api/cloud/jobs/submit", &request).await.ok();
+    let like = simulator.job(&daemon.taken(ours["job_id"].as_str().expect("an id")).await);
+    let like = like.expect("a job");
+    simulator.fail_next(Fault::new(CREATE, server_error(502)).after_effect());
+    let lost = daemon.post_json("/api/cloud/jobs/submit", &request).await.ok();
+    let id = lost["job_id"].as_str().expect("an identifier");
+    // Somebody else begins the same at the same time.
+    let mut input = like["input"].clone();
+    let fields = input.as_object_mut().expect("fields");
+    fields.remove("job");
+    for text in fields.values_mut().filter(|value| value.is_string()) {
+        *text = text.as_str().expect("a text").trim_end().into();
+    }
+    let version = like["version"].as_str().expect("a version").to_owned();
+    let other = JobSpec { version, input, ..JobSpec::manual() };
+    let other = simulator.create_job(other).expect("a job");
+    let prediction = daemon.taken(id).await;
+    assert_ne!(prediction, other);
+    assert_eq!(simulator.calls_to(CREATE), 2);
+    daemon.stop().await;
+}
+
+#[rstest]
+#[case::deployment(json!({"deployment": "acme/lora"}), "POST /deployments/{owner}/{name}/predictions")]
+#[case::version(json!({"version": format!("acme/lora:{}", "a".repeat(64))}), CREATE)]
+#[case::bare_version(json!({"version": "b".repeat(64)}), CREATE)]
+#[actix_web::test]
+async fn a_deployment_and_a_version_are_run_as_they_are_named(
+    #[case] target: Value,
+    #[case] route: &str,
+) {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = quick(&simulator).start(&database).await;
+    let mut request = json!({"input": {"_simulator": "manual"}});
+    request.as_object_mut().expect("fields").extend(target.as_object().expect("fields").clone());
+    let answer = daemon.post_json("/api/cloud/jobs/submit", &request).await.ok();
+    daemon.taken(answer["job_id"].as_str().expect("an identifier")).await;
+    assert_eq!(simulator.calls_to(route), 1);
+    assert_eq!(simulator.calls_to("GET /models/{owner}/{name}/versions"), 0);
     daemon.stop().await;
 }
 
