@@ -64,15 +64,15 @@ impl Recorder<'_> {
         };
         self.prices.apply(&mut job);
         jobs::update(self.connection, &ours, &job)?;
-        if job.status != ours.status {
-            let event = Event::JobStatusChanged {
-                job_id: &job.job_id,
-                status: job.status,
-                previous: ours.status,
-                source: Source::Queue,
-                job: JobView::new(&job, self.prices, self.now),
-            };
-            self.log.append(self.connection, &event)?;
+        let (job_id, status, source) = (&job.job_id, job.status, Source::Queue);
+        let view = JobView::new(&job, self.prices, self.now);
+        let event = if status == ours.status {
+            Event::JobUpdated { job_id, status, source, job: view }
+        } else {
+            Event::JobStatusChanged { job_id, status, previous: ours.status, source, job: view }
+        };
+        self.log.append(self.connection, &event)?;
+        if status != ours.status {
             self.follow_in_queue(&job)?;
         }
         Ok(job)
