@@ -45,6 +45,7 @@ use crate::db::settings::Setting;
 use crate::db::{events, notifications};
 use crate::domain::cost::{Hardware, Prices};
 use crate::domain::event::{Notice, Seq};
+use crate::domain::timestamp::now;
 use crate::http::{self, Doors, Gateway, ProviderDoor};
 use crate::provider::log_readers::LogReaders;
 use crate::provider::replicate::{self, Replicate};
@@ -383,7 +384,8 @@ fn open_database(config: &Config) -> Result<OpenDatabase, StartError> {
         let mut writer = Connection::open(url, Role::Writer)?;
         Claim::of_session(&mut writer)?;
         writer.migrate()?;
-        notifications::enlist(&mut writer, config.notifications.channels.keys())?;
+        let channels: Vec<_> = config.notifications.channels.keys().map(String::as_str).collect();
+        notifications::enlist(&mut writer, &channels, now())?;
         let newest_event = events::bounds(&mut writer)?.newest;
         Ok(OpenDatabase { claim, writer, newest_event })
     };

@@ -25,13 +25,15 @@ pub struct Listener {
     pub topics: BTreeSet<Topic>,
 }
 
-/// Has channels that were not there before begin with the next event: what happened before is history.
+/// Has channels that were not there before begin with the next event: what happened before is history. Of
+/// those that are not there any more the place is forgotten, and what they were to be told is dead.
 ///
 /// # Errors
 /// Where the database fails.
-pub fn enlist<'a>(
+pub fn enlist(
     connection: &mut Connection,
-    channels: impl IntoIterator<Item = &'a String>,
+    channels: &[&str],
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     connection.write(|connection| {
         let head = events::head(connection)?;
@@ -41,8 +43,31 @@ pub fn enlist<'a>(
                 set_place(connection, channel, head)?;
             }
         }
+        for (gone, _) in places.iter().filter(|(known, _)| !channels.contains(&known.as_str())) {
+            dismiss(connection, gone, now)?;
+        }
         Ok(())
     })
+}
+
+/// Forgets a channel that is configured no more.
+fn dismiss(connection: &mut Connection, channel: &str, now: Timestamp) -> Result<(), StoreError> {
+    on_each_backend!(&mut *connection, |c| {
+        diesel::delete(notification_channels::table.find(channel)).execute(c)
+    })?;
+    let waiting = notifications::table
+        .filter(notifications::channel.eq(channel))
+        .filter(notifications::status.eq(PENDING));
+    on_each_backend!(connection, |c| {
+        diesel::update(waiting)
+            .set((
+                notifications::status.eq(DEAD),
+                notifications::last_error.eq("the channel is not configured any more"),
+                notifications::ended_at.eq(to_micros(now)),
+            ))
+            .execute(c)
+    })?;
+    Ok(())
 }
 
 /// Looks through the next events for each channel, and notes what it is to be told. Answers whether there

@@ -245,6 +245,34 @@ async fn what_is_refused_for_good_is_a_dead_letter_and_can_be_sent_again(
     receiver.server.stop(false).await;
 }
 
+#[rstest]
+#[actix_web::test]
+async fn a_channel_that_was_taken_away_is_told_nothing_of_the_time_when_it_is_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let simulator = simulator().await;
+    let receiver = Receiver::start();
+    receiver.answer_next(&[500]);
+    let database = TestDatabase::new(backend);
+    let channels = format!("{{own: {{url: '{}'}}}}", receiver.url);
+    let daemon = telling(&simulator, &channels).start(&database).await;
+    one_fails(&simulator, &daemon).await;
+    receiver.arrived(1).await;
+    daemon.stop().await;
+    let daemon = telling(&simulator, "{}").start(&database).await;
+    let dead = daemon.get("/api/notifications/dead-letters").await.ok();
+    assert_eq!(dead["dead_letters"][0]["last_error"], "the channel is not configured any more");
+    one_fails(&simulator, &daemon).await;
+    daemon.stop().await;
+    let daemon = telling(&simulator, &channels).start(&database).await;
+    one_fails(&simulator, &daemon).await;
+    let arrived = receiver.arrived(2).await;
+    let newest = daemon.get("/api/cloud/jobs?limit=1").await.ok();
+    assert_eq!(arrived[1].json()["data"]["job_id"], newest["jobs"][0]["job_id"]);
+    daemon.stop().await;
+    receiver.server.stop(false).await;
+}
+
 #[actix_web::test]
 async fn a_channel_can_be_tried_out() {
     let simulator = simulator().await;
