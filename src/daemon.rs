@@ -12,7 +12,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use actix::prelude::*;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use socket2::{Domain, Socket, Type};
+use tokio::sync::oneshot;
 use url::Url;
 
 use crate::actors::accountant::{Accountant, StopAccounting};
@@ -46,9 +46,11 @@ use crate::db::{events, notifications};
 use crate::domain::cost::{Hardware, Prices};
 use crate::domain::event::{Notice, Seq};
 use crate::domain::timestamp::now;
+use crate::domain::webhook_urls::{WebhookUrl, WebhookUrls};
 use crate::http::{self, Doors, Gateway, ProviderDoor};
+use crate::provider::SharedProvider;
 use crate::provider::log_readers::LogReaders;
-use crate::provider::replicate::{self, Replicate};
+use crate::provider::registry::{self, ProviderSetup};
 
 /// How long requests that are under way may take to end when the daemon stops.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -167,28 +169,22 @@ impl BackgroundTasks {
             dispatcher: dispatcher.address().recipient(),
         });
         let readers = Arc::new(LogReaders::new(config.logs.job_bytes_max));
-        let client = start_client(&mut arbiters, &config, &readers, &store, &broadcaster);
-        let clients = HashMap::from([(replicate::NAME.to_owned(), client.clone())]);
-        let ingestor = start_ingestor(&mut arbiters, &config, readers, &store, &client);
-        let syncer = {
-            let models = config.providers.replicate.models.clone();
-            let source = SyncSource { client: client.clone().recipient(), models };
-            let sources = HashMap::from([(replicate::NAME.to_owned(), source)]);
-            Syncer::new(
-                sources,
-                store.clone().recipient(),
-                store.clone().recipient(),
-                broadcaster.clone().recipient(),
-            )
-            .start()
-        };
+        let (registry, providers) =
+            start_providers(&mut arbiters, &config, &readers, &store, &broadcaster).await;
+        let syncer = Syncer::new(
+            sync_sources(&providers),
+            store.clone().recipient(),
+            store.clone().recipient(),
+            broadcaster.clone().recipient(),
+        )
+        .start();
         let log_watcher = {
-            let providers = recipients(&clients);
+            let clients = recipients(&providers);
             let time_to_live = Duration::from_secs(config.progress.ttl_seconds);
-            LogWatcher::new(providers, store.clone().recipient(), time_to_live).start()
+            LogWatcher::new(clients, store.clone().recipient(), time_to_live).start()
         };
         let log_keeper = log_keeper.run(LogKeeper::new(LogKeeperOptions {
-            providers: recipients(&clients),
+            providers: recipients(&providers),
             store: store.clone().recipient(),
             absences: store.clone().recipient(),
             reader: reader.clone().recipient(),
@@ -197,7 +193,7 @@ impl BackgroundTasks {
             is_enabled: config.queue_processing.enabled,
             interval: Duration::from_secs(config.queue_processing.interval_seconds),
             limits: config.queue.limits(),
-            destinations: destinations(&config, &clients),
+            destinations: destinations(&providers),
             enqueue: store.clone().recipient(),
             claim: store.clone().recipient(),
             refuse: store.clone().recipient(),
@@ -206,7 +202,7 @@ impl BackgroundTasks {
             known: reader.clone().recipient(),
         }));
         let canceller = Canceller::new(CancellerOptions {
-            providers: recipients(&clients),
+            providers: recipients(&providers),
             request: store.clone().recipient(),
             withdraw: store.clone().recipient(),
             record: store.clone().recipient(),
@@ -220,10 +216,10 @@ impl BackgroundTasks {
             preference: setting(&reader, Setting::PollingPreference)
                 .await
                 .and_then(|text| text.parse().ok()),
-            webhook_url: webhook_url(&reader, &config.providers.replicate).await,
+            webhook_urls: webhook_urls(&reader, &providers).await,
             reader: reader.clone().recipient(),
             settings: store.clone().recipient(),
-            providers: recipients(&clients),
+            providers: recipients(&providers),
         })
         .start();
         let accountant = Accountant::new(
@@ -246,8 +242,6 @@ impl BackgroundTasks {
             Pruner::new(config.events.clone(), config.logs.clone(), store.clone().recipient())
                 .start();
 
-        let door = ProviderDoor { title: replicate::TITLE, client, ingestor };
-        let providers = BTreeMap::from([(replicate::NAME, door)]);
         let doors = Doors {
             store,
             reader,
@@ -262,6 +256,7 @@ impl BackgroundTasks {
             pruner,
             broadcaster,
             providers,
+            registry,
             prices,
             version,
             obstacle,
@@ -403,47 +398,89 @@ where
     address
 }
 
-fn start_client(
+/// The providers that are set up, by name.
+type Providers = BTreeMap<&'static str, ProviderDoor>;
+
+/// Starts whoever calls the providers and takes their webhooks. Answers every provider there is, and how to
+/// reach those that are set up.
+async fn start_providers(
     arbiters: &mut Vec<Arbiter>,
     config: &Config,
     readers: &Arc<LogReaders>,
     store: &Addr<JobStore>,
     broadcaster: &Addr<Broadcaster>,
-) -> Addr<ProviderClient> {
-    let config = config.providers.replicate.clone();
-    let (readers, store) = (readers.clone(), store.clone().recipient());
-    let broadcaster = broadcaster.clone();
-    start_in(arbiters, move || {
-        let tell = Box::new(move |reason: Option<String>| {
-            let degraded = reason.is_some();
-            match &reason {
-                Some(reason) => log::error!("{} is out of order: {reason}", replicate::TITLE),
-                None => log::info!("{} is back", replicate::TITLE),
+) -> (Arc<[Arc<ProviderSetup>]>, Providers) {
+    let (mut registry, mut doors) = (Vec::new(), Providers::new());
+    for connection in registry::connections(config, readers) {
+        let setups: Vec<_> = connection.providers.iter().cloned().map(Arc::new).collect();
+        if connection.providers.iter().any(|setup| setup.is_set_up) {
+            let mut clients = start_clients(arbiters, connection, store, broadcaster).await;
+            for setup in setups.iter().filter(|setup| setup.is_set_up) {
+                let Some(client) = clients.remove(setup.name) else { continue };
+                let ingestor = start_ingestor(arbiters, setup, readers, store, &client);
+                doors.insert(setup.name, ProviderDoor { setup: setup.clone(), client, ingestor });
             }
-            let provider = replicate::NAME.to_owned();
-            let notice = Notice::ProviderDegraded { provider, degraded, reason };
-            broadcaster.do_send(Announce::notice(notice));
-        });
-        let provider = Rc::new(Replicate::new(&config, readers, tell));
-        ProviderClient::new(provider, store)
-    })
+        }
+        registry.extend(setups);
+    }
+    (registry.into(), doors)
+}
+
+/// Starts the clients of the providers of one connection, in the one arbiter to which it belongs.
+async fn start_clients(
+    arbiters: &mut Vec<Arbiter>,
+    connection: registry::Connection,
+    store: &Addr<JobStore>,
+    broadcaster: &Addr<Broadcaster>,
+) -> HashMap<&'static str, Addr<ProviderClient>> {
+    let registry::Connection { providers, connect } = connection;
+    let (store, broadcaster) = (store.clone().recipient(), broadcaster.clone());
+    let (sender, clients) = oneshot::channel();
+    let arbiter = Arbiter::new();
+    arbiter.spawn_fn(move || {
+        let set_up = providers.into_iter().filter(|setup| setup.is_set_up).collect();
+        let providers = connect(Box::new(move |reason| tell_health(&broadcaster, &set_up, reason)));
+        let start = |provider: SharedProvider| {
+            (provider.name(), ProviderClient::new(provider, store.clone()).start())
+        };
+        // Nobody waits any more only where the whole start was given up.
+        let _ = sender.send(providers.into_iter().map(start).collect());
+    });
+    arbiters.push(arbiter);
+    clients.await.unwrap_or_default()
+}
+
+/// Tells that a connection went out of order, and why, or that it came back.
+fn tell_health(
+    broadcaster: &Addr<Broadcaster>,
+    providers: &Vec<ProviderSetup>,
+    reason: Option<String>,
+) {
+    for ProviderSetup { name, title, .. } in providers {
+        match &reason {
+            Some(reason) => log::error!("{title} is out of order: {reason}"),
+            None => log::info!("{title} is back"),
+        }
+        let (provider, degraded, reason) = (name.to_string(), reason.is_some(), reason.clone());
+        let notice = Notice::ProviderDegraded { provider, degraded, reason };
+        broadcaster.do_send(Announce::notice(notice));
+    }
 }
 
 fn start_ingestor(
     arbiters: &mut Vec<Arbiter>,
-    config: &Config,
-    readers: Arc<LogReaders>,
+    setup: &ProviderSetup,
+    readers: &Arc<LogReaders>,
     store: &Addr<JobStore>,
     client: &Addr<ProviderClient>,
 ) -> Addr<WebhookIngestor> {
-    let config = &config.providers.replicate;
     let options = IngestorOptions {
-        provider: replicate::NAME,
-        secret: config.webhook_secret.clone(),
-        requires_signature: config.webhook_require_signature,
-        allowed_ips: config.webhook_allowed_ips.clone(),
-        models: config.models.clone(),
-        readers,
+        provider: setup.name,
+        secret: setup.webhooks.secret.clone(),
+        requires_signature: setup.webhooks.requires_signature,
+        allowed_ips: setup.webhooks.allowed_ips.clone(),
+        models: setup.models.clone(),
+        readers: readers.clone(),
         store: store.clone().recipient(),
         secrets: client.clone().recipient(),
     };
@@ -451,29 +488,36 @@ fn start_ingestor(
 }
 
 /// The same message to every provider.
-fn recipients<M>(clients: &HashMap<String, Addr<ProviderClient>>) -> HashMap<String, Recipient<M>>
+fn recipients<M>(providers: &Providers) -> HashMap<String, Recipient<M>>
 where
     M: Message + Send + 'static,
     M::Result: Send,
     ProviderClient: Handler<M>,
     <ProviderClient as Actor>::Context: actix::dev::ToEnvelope<ProviderClient, M>,
 {
-    clients.iter().map(|(name, client)| (name.clone(), client.clone().recipient())).collect()
+    let recipient = |door: &ProviderDoor| door.client.clone().recipient();
+    providers.iter().map(|(name, door)| ((*name).to_owned(), recipient(door))).collect()
+}
+
+/// What can be synced: the providers that have a list.
+fn sync_sources(providers: &Providers) -> HashMap<String, SyncSource> {
+    let listing = providers.iter().filter(|(_, door)| door.setup.capabilities.lists_jobs);
+    let source = |door: &ProviderDoor| SyncSource {
+        client: door.client.clone().recipient(),
+        models: door.setup.models.clone(),
+    };
+    listing.map(|(name, door)| ((*name).to_owned(), source(door))).collect()
 }
 
 /// Where the queue's jobs go.
-fn destinations(
-    config: &Config,
-    clients: &HashMap<String, Addr<ProviderClient>>,
-) -> HashMap<String, Destination> {
-    let settle = Duration::from_secs(config.providers.replicate.submit_settle_seconds);
-    let destination = |client: &Addr<ProviderClient>| Destination {
-        submit: client.clone().recipient(),
-        candidates: client.clone().recipient(),
-        job: client.clone().recipient(),
-        settle,
+fn destinations(providers: &Providers) -> HashMap<String, Destination> {
+    let destination = |door: &ProviderDoor| Destination {
+        submit: door.client.clone().recipient(),
+        candidates: door.client.clone().recipient(),
+        job: door.client.clone().recipient(),
+        settle: door.setup.settle,
     };
-    clients.iter().map(|(name, client)| (name.clone(), destination(client))).collect()
+    providers.iter().map(|(name, door)| ((*name).to_owned(), destination(door))).collect()
 }
 
 fn prices(config: &config::Replicate) -> Prices {
@@ -494,12 +538,18 @@ async fn setting(reader: &Addr<JobReader>, setting: Setting) -> Option<String> {
     }
 }
 
-/// The webhook URL in force: the one that was set through the API, or else the configured one. An
-/// empty one was set to be none.
-async fn webhook_url(reader: &Addr<JobReader>, config: &config::Replicate) -> Option<Url> {
-    match setting(reader, Setting::ReplicateWebhookUrl).await.as_deref() {
-        Some("") => None,
-        Some(text) => Url::parse(text).ok(),
-        None => config.webhook_url.clone(),
+/// Where each provider reaches our webhook. An empty URL was set through the API to be none.
+async fn webhook_urls(reader: &Addr<JobReader>, providers: &Providers) -> WebhookUrls {
+    let mut urls = Vec::new();
+    for (name, door) in providers {
+        let chosen = setting(reader, Setting::WebhookUrl(name)).await;
+        let webhooks = &door.setup.webhooks;
+        let url = WebhookUrl {
+            configured: webhooks.url.clone(),
+            chosen: chosen.map(|text| Url::parse(&text).ok()),
+            follows: webhooks.follows,
+        };
+        urls.push((*name, url));
     }
+    urls.into_iter().collect()
 }

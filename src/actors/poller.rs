@@ -24,6 +24,7 @@ use crate::db::settings::Setting;
 use crate::domain::poll_round::RoundScope;
 use crate::domain::polling_policy::{PollingInputs, PollingReason, decide};
 use crate::domain::timestamp::{Timestamp, now};
+use crate::domain::webhook_urls::WebhookUrls;
 
 /// Refreshes every active cloud job. Answers when that is done.
 #[derive(Debug, Message)]
@@ -43,18 +44,23 @@ pub struct SetPollingPreference {
     pub enabled: Option<bool>,
 }
 
-/// Sets the URL at which the provider reaches our webhook, or takes it away. Kept across restarts.
+/// Sets the URL at which a provider reaches our webhook, or takes it away. Kept across restarts.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), StoreError>")]
 pub struct SetWebhookUrl {
+    /// Which provider.
+    pub provider: &'static str,
     /// The URL; None for no webhook.
     pub url: Option<Url>,
 }
 
-/// The URL at which the provider reaches our webhook.
+/// The URL at which a provider reaches our webhook.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Option<Url>, StoreError>")]
-pub struct GetWebhookUrl;
+pub struct GetWebhookUrl {
+    /// Which provider.
+    pub provider: &'static str,
+}
 
 /// Stops the timers. A round that is under way ends by itself.
 #[derive(Debug, Message)]
@@ -103,8 +109,8 @@ pub struct PollerOptions {
     pub reconciliation_interval_seconds: u64,
     /// What a user has set.
     pub preference: Option<bool>,
-    /// The webhook URL in force.
-    pub webhook_url: Option<Url>,
+    /// Where each provider reaches our webhook.
+    pub webhook_urls: WebhookUrls,
     /// Who knows which jobs are active.
     pub reader: Recipient<Read<ListActiveJobs>>,
     /// Who keeps the settings.
@@ -148,7 +154,7 @@ impl Poller {
         decide(PollingInputs {
             configured: self.options.configured,
             preference: self.options.preference,
-            has_webhook: self.options.webhook_url.is_some(),
+            has_webhook: self.options.webhook_urls.are_complete(),
         })
     }
 
@@ -339,8 +345,8 @@ impl Handler<GetPollingStatus> for Poller {
 impl Handler<GetWebhookUrl> for Poller {
     type Result = Result<Option<Url>, StoreError>;
 
-    fn handle(&mut self, _: GetWebhookUrl, _: &mut Self::Context) -> Self::Result {
-        Ok(self.options.webhook_url.clone())
+    fn handle(&mut self, message: GetWebhookUrl, _: &mut Self::Context) -> Self::Result {
+        Ok(self.options.webhook_urls.of(message.provider))
     }
 }
 
@@ -366,10 +372,11 @@ impl Handler<SetWebhookUrl> for Poller {
     fn handle(&mut self, message: SetWebhookUrl, _: &mut Self::Context) -> Self::Result {
         // An empty value is kept: it says that there is to be none, whatever the configuration.
         let value = message.url.as_ref().map_or_else(String::new, Url::to_string);
-        let saved = save(self.options.settings.clone(), Setting::ReplicateWebhookUrl, Some(value));
+        let setting = Setting::WebhookUrl(message.provider);
+        let saved = save(self.options.settings.clone(), setting, Some(value));
         Box::pin(saved.into_actor(self).map(move |saved, this, context| {
             saved?;
-            this.options.webhook_url = message.url;
+            this.options.webhook_urls.choose(message.provider, message.url);
             this.log_state();
             this.schedule(context);
             Ok(())

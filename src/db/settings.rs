@@ -1,5 +1,7 @@
 //! What was set through the API and must survive a restart.
 
+use std::borrow::Cow;
+
 use diesel::prelude::*;
 
 use super::connection::Connection;
@@ -12,8 +14,8 @@ use super::schema::settings;
 pub enum Setting {
     /// Polling on or off, as a user chose: `true` or `false`.
     PollingPreference,
-    /// The webhook URL of Replicate; empty for none.
-    ReplicateWebhookUrl,
+    /// The webhook URL of this provider; empty for none.
+    WebhookUrl(&'static str),
     /// Whether the queue is paused: `true`.
     QueuePaused,
     /// How many jobs of the queue may be under way.
@@ -27,16 +29,18 @@ pub enum Setting {
 }
 
 impl Setting {
-    fn name(self) -> &'static str {
-        match self {
+    fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::PollingPreference => "polling.preference",
-            Self::ReplicateWebhookUrl => "providers.replicate.webhook_url",
+            Self::WebhookUrl(provider) => {
+                return format!("providers.{provider}.webhook_url").into();
+            }
             Self::QueuePaused => "queue.paused",
             Self::QueueMaxConcurrent => "queue.max_concurrent",
             Self::QueueUserMaxConcurrent => "queue.user_max_concurrent",
             Self::Budget => "costs.budget",
             Self::BudgetTold => "costs.budget_told",
-        }
+        })
     }
 }
 
@@ -46,7 +50,7 @@ impl Setting {
 /// Where the database fails.
 pub fn get(connection: &mut Connection, setting: Setting) -> Result<Option<String>, StoreError> {
     Ok(on_each_backend!(connection, |c| {
-        settings::table.find(setting.name()).select(settings::value).get_result(c).optional()
+        settings::table.find(&*setting.name()).select(settings::value).get_result(c).optional()
     })?)
 }
 
@@ -59,7 +63,7 @@ pub fn set(
     setting: Setting,
     value: Option<&str>,
 ) -> Result<(), StoreError> {
-    let name = setting.name();
+    let name = &*setting.name();
     on_each_backend!(connection, |c| match value {
         Some(value) => diesel::insert_into(settings::table)
             .values((settings::name.eq(name), settings::value.eq(value)))

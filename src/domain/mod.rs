@@ -31,3 +31,4 @@ pub mod signature;
 pub mod submission;
 pub mod timeline;
 pub mod timestamp;
+pub mod webhook_urls;

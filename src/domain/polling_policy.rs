@@ -9,7 +9,7 @@ pub struct PollingInputs {
     pub configured: Option<bool>,
     /// What a user has set through the API, which is kept across restarts.
     pub preference: Option<bool>,
-    /// Whether any provider has a webhook URL.
+    /// Whether every provider has a webhook URL.
     pub has_webhook: bool,
 }
 

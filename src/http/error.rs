@@ -92,6 +92,14 @@ pub enum ApiError {
     /// There is no such provider.
     #[error("Unknown provider: {0}")]
     UnknownProvider(String),
+    /// There is such a provider, and it is not set up.
+    #[error("the provider {provider} is not set up: set {set_up_by}")]
+    ProviderNotSetUp {
+        /// Which provider.
+        provider: &'static str,
+        /// The key of the configuration that sets it up.
+        set_up_by: &'static str,
+    },
     /// No credentials, or wrong ones.
     #[error("an API key is needed: send X-API-Key, or Authorization: Bearer")]
     Unauthorized,
@@ -203,6 +211,10 @@ impl ApiError {
                     .with(json!({"allowed": allowed}))
             }
             Self::UnknownProvider(name) => unknown_provider(name),
+            Self::ProviderNotSetUp { provider, set_up_by } => {
+                Face::new(StatusCode::CONFLICT, "provider_not_set_up")
+                    .with(json!({"provider": provider, "set_up_by": set_up_by}))
+            }
             Self::Unauthorized => Face::new(StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::ForeignHost(_) => Face::new(StatusCode::FORBIDDEN, "foreign_host"),
             Self::ForeignOrigin(_) => Face::new(StatusCode::FORBIDDEN, "foreign_origin"),

@@ -162,7 +162,7 @@ pub(super) async fn sync(
 ) -> Result<Json<Value>, ApiError> {
     let asked: SyncRequest = read_json(&request, payload).await?.unwrap_or_default();
     let provider = asked.provider.unwrap_or_else(|| replicate::NAME.to_owned());
-    let title = gateway.provider(&provider)?.title;
+    let title = gateway.provider(&provider)?.setup.title;
     let message = SyncJobs { provider, all: asked.all };
     let done: Synced = if asked.all {
         gateway.asker.ask_within(FULL_SYNC_WITHIN, &gateway.syncer, message).await?

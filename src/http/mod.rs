@@ -57,6 +57,7 @@ use crate::actors::syncer::Syncer;
 use crate::actors::webhook_ingestor::WebhookIngestor;
 use crate::config;
 use crate::domain::cost::Prices;
+use crate::provider::registry::ProviderSetup;
 
 /// How handlers reach the daemon.
 #[derive(Clone)]
@@ -85,8 +86,10 @@ pub struct Doors {
     pub pruner: Addr<Pruner>,
     /// Who tells of changes.
     pub broadcaster: Addr<Broadcaster>,
-    /// The providers, by name.
+    /// The providers that are set up, by name.
     pub providers: BTreeMap<&'static str, ProviderDoor>,
+    /// Every provider there is.
+    pub registry: Arc<[Arc<ProviderSetup>]>,
     /// What jobs cost.
     pub prices: Arc<Prices>,
     /// Tells when a remembered list is stale.
@@ -100,8 +103,8 @@ pub struct Doors {
 /// How handlers reach one provider.
 #[derive(Clone)]
 pub struct ProviderDoor {
-    /// The name for people.
-    pub title: &'static str,
+    /// What is known of it without asking.
+    pub setup: Arc<ProviderSetup>,
     /// Who makes its calls.
     pub client: Addr<ProviderClient>,
     /// Who takes its webhooks.
@@ -129,8 +132,9 @@ impl Gateway {
     pub fn new(doors: Doors) -> Self {
         let config = &doors.config;
         let answer_within = Duration::from_secs(config.server.request_timeout_seconds);
-        let provider_within =
-            Duration::from_secs(config.providers.replicate.request_timeout_seconds);
+        // Some questions concern several providers, and the slowest of them may need its time.
+        let timeouts = doors.providers.values().map(|door| door.setup.timeout);
+        let provider_within = timeouts.max().unwrap_or(answer_within);
         let lists = ListCache::new(doors.version.clone());
         let asker = Asker::new(answer_within, provider_within);
         Self { doors, asker, lists, started: Instant::now() }
@@ -138,11 +142,19 @@ impl Gateway {
 
     /// The provider with this name.
     fn provider(&self, name: &str) -> Result<&ProviderDoor, ApiError> {
-        self.providers.get(name).ok_or_else(|| ApiError::UnknownProvider(name.to_owned()))
+        self.providers.get(name).ok_or_else(|| {
+            match self.registry.iter().find(|known| known.name == name) {
+                Some(known) => {
+                    ApiError::ProviderNotSetUp { provider: known.name, set_up_by: known.set_up_by }
+                }
+                None => ApiError::UnknownProvider(name.to_owned()),
+            }
+        })
     }
 
+    /// Every name that a job's provider may have: jobs outlive the configuration that found them.
     fn provider_names(&self) -> Vec<&'static str> {
-        self.providers.keys().copied().collect()
+        self.registry.iter().map(|known| known.name).collect()
     }
 }
 

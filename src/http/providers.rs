@@ -11,36 +11,35 @@ use super::{Gateway, costs};
 use crate::actors::accountant::LookAtBudget;
 use crate::actors::job_store::ChangeBudget;
 use crate::actors::poller::{GetWebhookUrl, SetWebhookUrl};
-use crate::actors::provider_client::{FetchAccount, GetProviderHealth};
+use crate::actors::provider_client::FetchAccount;
 use crate::domain::budget::Budget;
-use crate::domain::cost::to_usd;
+use crate::domain::cost::{Hardware, to_usd};
 use crate::domain::timestamp::now;
+use crate::provider::registry::ProviderSetup;
 
 /// `GET /api/cloud/providers`
-pub(super) async fn list(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
-    let mut providers = Vec::new();
-    for (id, door) in &gateway.providers {
-        let health = gateway.asker.ask(&door.client, GetProviderHealth).await?;
-        let hardware: Vec<_> = gateway
-            .prices
-            .hardware()
-            .map(|(id, hardware)| {
-                json!({
-                    "id": id,
-                    "name": hardware.name,
-                    "cost_per_second_usd": hardware.micro_usd_per_second(now()).map(to_usd),
-                })
-            })
-            .collect();
-        providers.push(json!({
+pub(super) async fn list(gateway: Data<Gateway>) -> Json<Value> {
+    let providers: Vec<_> = gateway.registry.iter().map(|setup| entry(&gateway, setup)).collect();
+    Json(json!({"providers": providers}))
+}
+
+fn entry(gateway: &Gateway, setup: &ProviderSetup) -> Value {
+    let profile = |(id, hardware): (&str, &Hardware)| {
+        json!({
             "id": id,
-            "name": door.title,
-            "configured": health.has_token,
-            "coming_soon": false,
-            "hardware_profiles": hardware,
-        }));
-    }
-    Ok(Json(json!({"providers": providers})))
+            "name": hardware.name,
+            "cost_per_second_usd": hardware.micro_usd_per_second(now()).map(to_usd),
+        })
+    };
+    json!({
+        "id": setup.name,
+        "name": setup.title,
+        "configured": setup.is_set_up && setup.has_token,
+        "coming_soon": false,
+        "set_up_by": setup.set_up_by,
+        "capabilities": setup.capabilities,
+        "hardware_profiles": gateway.prices.hardware().map(profile).collect::<Vec<_>>(),
+    })
 }
 
 /// `GET /api/cloud/providers/{provider}/config`
@@ -48,24 +47,25 @@ pub(super) async fn config(
     provider: Path<String>,
     gateway: Data<Gateway>,
 ) -> Result<Json<Value>, ApiError> {
-    gateway.provider(&provider)?;
-    let webhook_url = gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?;
+    let setup = &gateway.provider(&provider)?.setup;
+    let question = GetWebhookUrl { provider: setup.name };
+    let webhook_url = gateway.asker.ask(&gateway.poller, question).await?;
     let budget = costs::standing(&gateway).await?.budget;
-    Ok(Json(view(&gateway, &provider, webhook_url.as_ref(), budget)))
+    Ok(Json(view(setup, webhook_url.as_ref(), budget)))
 }
 
 /// What may be shown: of secrets only whether they are set.
-fn view(gateway: &Gateway, provider: &str, webhook_url: Option<&Url>, budget: Budget) -> Value {
-    let config = &gateway.config.providers.replicate;
-    let allowed_ips: Vec<_> = config.webhook_allowed_ips.iter().map(ToString::to_string).collect();
+fn view(setup: &ProviderSetup, webhook_url: Option<&Url>, budget: Budget) -> Value {
+    let webhooks = &setup.webhooks;
+    let allowed_ips: Vec<_> = webhooks.allowed_ips.iter().map(ToString::to_string).collect();
     json!({
-        "provider": provider,
+        "provider": setup.name,
         "config": {
             "webhook_url": webhook_url.map(Url::as_str),
-            "webhook_require_signature": config.webhook_require_signature,
+            "webhook_require_signature": webhooks.requires_signature,
             "webhook_allowed_ips": allowed_ips,
-            "has_api_token": config.api_token.is_some(),
-            "has_webhook_secret": config.webhook_secret.is_some(),
+            "has_api_token": setup.has_token,
+            "has_webhook_secret": webhooks.secret.is_some(),
             "cost_limit_enabled": budget.limit_micro_usd.is_some(),
             "cost_limit_amount": budget.limit_micro_usd.map(to_usd),
             "cost_limit_period": budget.period,
@@ -93,7 +93,7 @@ pub(super) async fn change_config(
     provider: Path<String>,
     gateway: Data<Gateway>,
 ) -> Result<Json<Value>, ApiError> {
-    gateway.provider(&provider)?;
+    let setup = &gateway.provider(&provider)?.setup;
     let body: Map<String, Value> = require_json(&request, payload).await?;
     // SimpleTuner's clients send the fields bare, or under `config` as they got them.
     let fields = match body.get("config") {
@@ -110,15 +110,19 @@ pub(super) async fn change_config(
         gateway.asker.ask(&gateway.accountant, LookAtBudget).await?;
     }
     let url = match fields.get("webhook_url") {
-        None => gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?,
+        None => {
+            let question = GetWebhookUrl { provider: setup.name };
+            gateway.asker.ask(&gateway.poller, question).await?
+        }
         Some(value) => {
             let url = parse_webhook_url(value)?;
-            gateway.asker.ask(&gateway.poller, SetWebhookUrl { url: url.clone() }).await?;
+            let change = SetWebhookUrl { provider: setup.name, url: url.clone() };
+            gateway.asker.ask(&gateway.poller, change).await?;
             url
         }
     };
     let budget = costs::standing(&gateway).await?.budget;
-    Ok(Json(view(&gateway, &provider, url.as_ref(), budget)))
+    Ok(Json(view(setup, url.as_ref(), budget)))
 }
 
 /// The URL that a client gives for webhooks; None where it wants none.

@@ -76,9 +76,10 @@ pub(super) async fn submit(
 ) -> Result<Json<Value>, ApiError> {
     let parameters = Query::of(&request);
     let provider = parameters.text("provider").unwrap_or(replicate::NAME).to_owned();
-    gateway.provider(&provider)?;
+    let setup = gateway.provider(&provider)?.setup.clone();
     let asked: SubmitRequest = require_json(&request, body).await?;
-    let configured_webhook = gateway.asker.ask(&gateway.poller, GetWebhookUrl).await?;
+    let question = GetWebhookUrl { provider: setup.name };
+    let configured_webhook = gateway.asker.ask(&gateway.poller, question).await?;
     let webhook_url = match &asked.webhook_url {
         Some(url) => parse_webhook_url(url)?.or(configured_webhook),
         None => configured_webhook,

@@ -13,6 +13,7 @@ use crate::domain::timestamp::Timestamp;
 
 mod caller;
 pub mod log_readers;
+pub mod registry;
 pub mod replicate;
 pub mod webhook_body;
 

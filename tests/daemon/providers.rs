@@ -28,6 +28,10 @@ async fn the_providers_say_whether_they_are_set_up_and_what_they_rent_out() {
     let provider = &answer["providers"][0];
     assert_eq!((&provider["id"], &provider["name"]), (&json!("replicate"), &json!("Replicate")));
     assert_eq!((&provider["configured"], &provider["coming_soon"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        provider["capabilities"],
+        json!({"lists_jobs": true, "submits": true, "webhooks": true, "trainings": false})
+    );
     let profiles = provider["hardware_profiles"].as_array().expect("a list");
     let h100 = profiles.iter().find(|profile| profile["id"] == "h100").expect("the H100");
     assert_eq!(h100["name"], "Nvidia H100 GPU");

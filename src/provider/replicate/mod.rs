@@ -4,7 +4,9 @@
 mod prediction;
 mod submit;
 
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use futures_util::future::LocalBoxFuture;
@@ -15,10 +17,11 @@ pub use self::prediction::{Heard, Prediction, PredictionPage, status_of};
 pub(super) use self::prediction::{is_plausible_id, output_url};
 use super::caller::{Caller, CallerHealth, CallerOptions, HealthListener, Urgency};
 use super::log_readers::LogReaders;
+use super::registry::{Capabilities, Connection, ProviderSetup, WebhookSetup};
 use super::{
     Account, Answer, CandidatePage, NewJob, Page, Provider, ProviderError, Snapshot, SubmitError,
 };
-use crate::config;
+use crate::config::{self, Config};
 use crate::domain::observation::Source;
 use crate::domain::timestamp::{self, Timestamp};
 
@@ -26,6 +29,41 @@ use crate::domain::timestamp::{self, Timestamp};
 pub const NAME: &str = "replicate";
 /// The name of the provider for people.
 pub const TITLE: &str = "Replicate";
+
+/// The account at Replicate that the configuration names.
+pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connection {
+    let (config, readers) = (config.providers.replicate.clone(), readers.clone());
+    let predictions = ProviderSetup {
+        name: NAME,
+        title: TITLE,
+        set_up_by: "providers.replicate.api_token",
+        // Without a token it is there, and says so.
+        is_set_up: true,
+        has_token: config.api_token.is_some(),
+        capabilities: Capabilities {
+            lists_jobs: true,
+            submits: true,
+            webhooks: true,
+            trainings: false,
+        },
+        timeout: Duration::from_secs(config.request_timeout_seconds),
+        settle: Duration::from_secs(config.submit_settle_seconds),
+        models: config.models.clone(),
+        webhooks: WebhookSetup {
+            url: config.webhook_url.clone(),
+            follows: None,
+            secret: config.webhook_secret.clone(),
+            requires_signature: config.webhook_require_signature,
+            allowed_ips: config.webhook_allowed_ips.clone(),
+        },
+    };
+    Connection {
+        providers: vec![predictions],
+        connect: Box::new(move |listener| {
+            vec![Rc::new(Replicate::new(&config, readers, listener))]
+        }),
+    }
+}
 
 /// The account at Replicate that the configuration names.
 pub struct Replicate {
@@ -51,7 +89,7 @@ impl Replicate {
                 provider: TITLE,
                 variable: "REPLICATE_API_TOKEN",
             },
-            timeout: std::time::Duration::from_secs(config.request_timeout_seconds),
+            timeout: Duration::from_secs(config.request_timeout_seconds),
             rate_limit_share: config.rate_limit_share,
             health_listener,
         });
