@@ -12,11 +12,12 @@ use super::observed;
 pub fn check(answer: &[u8]) {
     let parse = || serde_json::from_slice::<PredictionPage>(answer).ok();
     let Some(page) = parse() else { return };
-    let page = page.into_page(None, observed::now(), &LogReaders::default());
+    let page = page.into_page(None, "replicate", observed::now(), &LogReaders::default());
     page.observations.iter().for_each(observed::check);
 
     if let (Some(next), Some(again)) = (&page.next, parse()) {
-        let again = again.into_page(Some(next), observed::now(), &LogReaders::default());
+        let again =
+            again.into_page(Some(next), "replicate", observed::now(), &LogReaders::default());
         assert_eq!(again.next, None, "the page that is its own next is read for ever");
         assert_eq!(again.observations, page.observations);
     }

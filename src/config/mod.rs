@@ -138,6 +138,9 @@ pub struct Replicate {
     pub base_url: BaseUrl,
     /// The token of the account. Without one the daemon starts, says so, and calls nobody.
     pub api_token: Option<SecretString>,
+    /// Whether the account's trainings are tracked and begun as well, as the provider `replicate-trainings`.
+    /// Default false.
+    pub trainings: bool,
     /// Where the provider reaches our webhook. Without one, polling is on unless it was decided
     /// otherwise.
     pub webhook_url: Option<Url>,

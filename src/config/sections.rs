@@ -121,6 +121,7 @@ fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
     Ok(Replicate {
         base_url: r.text("providers.replicate.base_url", values::base_url)?,
         api_token: r.secret("providers.replicate.api_token")?,
+        trainings: r.boolean("providers.replicate.trainings")?,
         webhook_url: r.optional_text("providers.replicate.webhook_url", values::webhook_url)?,
         webhook_secret: r.secret("providers.replicate.webhook_secret")?,
         webhook_require_signature: r.boolean("providers.replicate.webhook_require_signature")?,

@@ -22,6 +22,7 @@ use crate::domain::submission::{
     Order, Payload, SecretInputs, Target, TrainerConfig, profile_model, take_secrets,
 };
 use crate::domain::timestamp::now;
+use crate::provider::registry::Capabilities;
 use crate::provider::replicate;
 
 /// The longest name, key or identifier that is taken, in characters.
@@ -41,6 +42,7 @@ pub(super) struct SubmitRequest {
     model: Option<String>,
     version: Option<String>,
     deployment: Option<String>,
+    destination: Option<String>,
     hardware_profile: Option<String>,
     webhook_url: Option<Value>,
     tracker_run_name: Option<String>,
@@ -94,7 +96,7 @@ pub(super) async fn submit(
     }
     let warnings = asked.warnings(gateway.config.providers.replicate.hf_token.is_some());
     let limits = Limits { max_attempts: gateway.config.queue.max_attempts };
-    let (order, secrets) = asked.order(webhook_url)?;
+    let (order, secrets) = asked.order(setup.capabilities, webhook_url)?;
     let hardware = order.target.model().and_then(|model| gateway.prices.hardware_of_model(model));
     let estimated_cost_micro_usd = match hardware {
         Some(hardware) => costs::estimate_micro_usd(&gateway, hardware).await?.1,
@@ -124,8 +126,13 @@ struct Limits {
 
 impl SubmitRequest {
     /// What is to be run, and the secrets that belong to it.
-    fn order(&self, webhook_url: Option<url::Url>) -> Result<(Order, SecretInputs), ApiError> {
+    fn order(
+        &self,
+        provider: Capabilities,
+        webhook_url: Option<url::Url>,
+    ) -> Result<(Order, SecretInputs), ApiError> {
         let target = self.target()?;
+        let destination = self.destination(provider, &target)?;
         let (payload, secrets) = match (&self.config, &self.input) {
             (Some(config), None) => self.training(config.clone())?,
             (None, Some(input)) => self.plain_input(input.clone())?,
@@ -137,7 +144,35 @@ impl SubmitRequest {
             (None, None) => return Err(bad("config", "give config or input")),
         };
         let names = secrets.names();
-        Ok((Order { target, payload, webhook_url, secrets: names }, secrets))
+        Ok((Order { target, payload, destination, webhook_url, secrets: names }, secrets))
+    }
+
+    /// The model to which a training writes its result.
+    fn destination(
+        &self,
+        provider: Capabilities,
+        target: &Target,
+    ) -> Result<Option<String>, ApiError> {
+        let given = self.destination.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        match (given, provider.trainings) {
+            (None, false) => Ok(None),
+            (Some(_), false) => {
+                Err(bad("destination", "only a training has one, and this provider runs none"))
+            }
+            (None, true) => {
+                Err(bad("destination", "say to which model, owner/name, the training writes"))
+            }
+            (Some(text), true) if !is_model(text) => {
+                Err(bad("destination", format!("{} is not of the form owner/name", quoted(text))))
+            }
+            (Some(text), true) => match target {
+                Target::Deployment(_) => Err(bad("deployment", "a deployment cannot be trained")),
+                Target::Version(version) if !version.contains(':') => {
+                    Err(bad("version", "a training needs its model, too: owner/name:version"))
+                }
+                Target::Model(_) | Target::Version(_) => Ok(Some(text.to_owned())),
+            },
+        }
     }
 
     fn training(&self, config: Map<String, Value>) -> Result<(Payload, SecretInputs), ApiError> {

@@ -36,7 +36,7 @@ pub enum BodyError {
 /// # Errors
 /// Where it is not JSON, or names no job.
 pub fn read(
-    provider: &str,
+    provider: &'static str,
     body: &[u8],
     now: Timestamp,
     readers: &LogReaders,
@@ -53,7 +53,7 @@ pub fn read(
     if !names.are_there()
         && let Ok(prediction) = serde_json::from_slice::<Prediction>(body)
     {
-        let heard = Heard { source: Source::Webhook, at: now, asked_at: None };
+        let heard = Heard { provider, source: Source::Webhook, at: now, asked_at: None };
         let snapshot = prediction.into_snapshot(heard, readers);
         return Ok(WebhookBody::Provider(Box::new(snapshot.observation)));
     }

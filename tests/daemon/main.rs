@@ -24,4 +24,5 @@ mod submit;
 mod sync;
 mod sync_active;
 mod timeline;
+mod trainings;
 mod webhooks;

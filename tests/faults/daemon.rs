@@ -240,7 +240,7 @@ impl Daemon {
     ) -> Called<Page> {
         self.call(clocks, ask, |readers, text, now| {
             let page: PredictionPage = serde_json::from_str(text).ok()?;
-            Some(page.into_page(cursor, now, readers))
+            Some(page.into_page(cursor, replicate::NAME, now, readers))
         })
     }
 
@@ -252,7 +252,8 @@ impl Daemon {
     ) -> Called<Observation> {
         self.call(clocks, ask, |readers, text, now| {
             let prediction: Prediction = serde_json::from_str(text).ok()?;
-            let heard = Heard { source: Source::Poll, at: now, asked_at: Some(now) };
+            let provider = replicate::NAME;
+            let heard = Heard { provider, source: Source::Poll, at: now, asked_at: Some(now) };
             Some(prediction.into_snapshot(heard, readers).observation)
         })
     }

@@ -264,8 +264,20 @@ impl Recorder<'_> {
         self.has_written |= report.webhook_id.is_some();
         match known {
             Some(job) => self.change(&job, said),
+            None if self.is_known_elsewhere(said)? => Ok(Effect::UnknownJob),
             None => self.create(said),
         }
+    }
+
+    /// Whether another provider has a job of the same name: somebody sent a webhook to the wrong one of our
+    /// addresses. One job cannot be two, and must not keep the others from being stored.
+    fn is_known_elsewhere(&mut self, said: &Observation) -> Result<bool, StoreError> {
+        let other = jobs::find(self.connection, &JobId(said.provider_job_id.clone()))?;
+        if let Some(other) = &other {
+            let (id, provider) = (&other.job_id, &said.provider);
+            log::error!("job {id} of {} is also said to be of {provider}", other.provider);
+        }
+        Ok(other.is_some())
     }
 
     fn create(&mut self, said: &Observation) -> Result<Effect, StoreError> {

@@ -49,6 +49,9 @@ pub struct Order {
     pub target: Target,
     /// What it gets.
     pub payload: Payload,
+    /// The model `owner/name` to which a training writes its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
     /// Where the provider tells of it; None for nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<Url>,
@@ -165,6 +168,7 @@ mod tests {
         let order = Order {
             target: Target::Model("simpletuner/advanced-trainer-h100".to_owned()),
             payload: Payload::Trainer(trainer),
+            destination: None,
             webhook_url: None,
             secrets: secrets.names(),
         };

@@ -19,54 +19,95 @@ use super::caller::{Caller, CallerHealth, CallerOptions, HealthListener, Urgency
 use super::log_readers::LogReaders;
 use super::registry::{Capabilities, Connection, ProviderSetup, WebhookSetup};
 use super::{
-    Account, Answer, CandidatePage, NewJob, Page, Provider, ProviderError, Snapshot, SubmitError,
+    Account, Answer, CandidatePage, NewJob, Page, Provider, ProviderError, SharedProvider,
+    Snapshot, SubmitError,
 };
 use crate::config::{self, Config};
 use crate::domain::observation::Source;
 use crate::domain::timestamp::{self, Timestamp};
 
-/// The name of the provider in routes and jobs.
+/// The name of the predictions in routes and jobs.
 pub const NAME: &str = "replicate";
 /// The name of the provider for people.
 pub const TITLE: &str = "Replicate";
+/// The name of the trainings in routes and jobs.
+pub const TRAININGS: &str = "replicate-trainings";
 
 /// The account at Replicate that the configuration names.
 pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connection {
     let (config, readers) = (config.providers.replicate.clone(), readers.clone());
-    let predictions = ProviderSetup {
-        name: NAME,
-        title: TITLE,
-        set_up_by: "providers.replicate.api_token",
-        // Without a token it is there, and says so.
-        is_set_up: true,
+    let setup = |kind: Kind| ProviderSetup {
+        name: kind.name(),
+        title: kind.title(),
+        set_up_by: match kind {
+            Kind::Predictions => "providers.replicate.api_token",
+            Kind::Trainings => "providers.replicate.trainings",
+        },
+        // Predictions are there also without a token, and say so.
+        is_set_up: kind == Kind::Predictions || config.trainings,
         has_token: config.api_token.is_some(),
         capabilities: Capabilities {
             lists_jobs: true,
             submits: true,
             webhooks: true,
-            trainings: false,
+            trainings: kind == Kind::Trainings,
         },
         timeout: Duration::from_secs(config.request_timeout_seconds),
         settle: Duration::from_secs(config.submit_settle_seconds),
         models: config.models.clone(),
         webhooks: WebhookSetup {
-            url: config.webhook_url.clone(),
-            follows: None,
+            url: config.webhook_url.clone().filter(|_| kind == Kind::Predictions),
+            follows: (kind == Kind::Trainings).then_some(NAME),
             secret: config.webhook_secret.clone(),
             requires_signature: config.webhook_require_signature,
             allowed_ips: config.webhook_allowed_ips.clone(),
         },
     };
-    Connection {
-        providers: vec![predictions],
-        connect: Box::new(move |listener| {
-            vec![Rc::new(Replicate::new(&config, readers, listener))]
-        }),
+    let providers = vec![setup(Kind::Predictions), setup(Kind::Trainings)];
+    let connect = move |listener: HealthListener| {
+        let account = Rc::new(ReplicateAccount::new(&config, readers, listener));
+        let kinds = [Kind::Predictions, Kind::Trainings].into_iter();
+        let set_up = kinds.filter(|kind| *kind == Kind::Predictions || config.trainings);
+        set_up
+            .map(|kind| -> SharedProvider { Rc::new(Replicate { kind, account: account.clone() }) })
+            .collect()
+    };
+    Connection { providers, connect: Box::new(connect) }
+}
+
+/// Which of an account's jobs. They have the same form, on lists of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Predictions,
+    Trainings,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Predictions => NAME,
+            Self::Trainings => TRAININGS,
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Predictions => TITLE,
+            Self::Trainings => "Replicate trainings",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Predictions => "/predictions",
+            Self::Trainings => "/trainings",
+        }
     }
 }
 
-/// The account at Replicate that the configuration names.
-pub struct Replicate {
+/// What the predictions and the trainings of an account share: above all the caller, because the rate limit
+/// is the account's, and because an outage is one of both.
+struct ReplicateAccount {
     caller: Caller,
     readers: Arc<LogReaders>,
     /// The input in which each job gets our identifier.
@@ -75,9 +116,9 @@ pub struct Replicate {
     hub_token: Option<SecretString>,
 }
 
-impl Replicate {
+impl ReplicateAccount {
     /// Opens no connection yet. Create it in the arbiter that will use it.
-    pub fn new(
+    fn new(
         config: &config::Replicate,
         readers: Arc<LogReaders>,
         health_listener: HealthListener,
@@ -100,7 +141,15 @@ impl Replicate {
             hub_token: config.hf_token.clone(),
         }
     }
+}
 
+/// The predictions, or the trainings, of an account at Replicate.
+struct Replicate {
+    kind: Kind,
+    account: Rc<ReplicateAccount>,
+}
+
+impl Replicate {
     async fn prediction(
         &self,
         method: Method,
@@ -108,21 +157,24 @@ impl Replicate {
         urgency: Urgency,
     ) -> Result<Snapshot, ProviderError> {
         let asked_at = Some(timestamp::now());
-        let prediction: Prediction = self.caller.call(method, &path, urgency).await?;
-        let heard = Heard { source: Source::Poll, at: timestamp::now(), asked_at };
-        Ok(prediction.into_snapshot(heard, &self.readers))
+        let prediction: Prediction = self.account.caller.call(method, &path, urgency).await?;
+        Ok(prediction.into_snapshot(self.heard(Source::Poll, asked_at), &self.account.readers))
+    }
+
+    fn heard(&self, source: Source, asked_at: Option<Timestamp>) -> Heard {
+        Heard { provider: self.kind.name(), source, at: timestamp::now(), asked_at }
     }
 }
 
 impl Provider for Replicate {
     fn name(&self) -> &'static str {
-        NAME
+        self.kind.name()
     }
 
     fn account(&self) -> Answer<'_, Account> {
         Box::pin(async {
             let account: WireAccount =
-                self.caller.call(Method::GET, "/account", Urgency::Urgent).await?;
+                self.account.caller.call(Method::GET, "/account", Urgency::Urgent).await?;
             Ok(Account {
                 username: account.username,
                 kind: account.kind,
@@ -133,19 +185,20 @@ impl Provider for Replicate {
     }
 
     fn job<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot> {
-        let path = format!("/predictions/{}", escaped(provider_job_id));
+        let path = format!("{}/{}", self.kind.path(), escaped(provider_job_id));
         Box::pin(self.prediction(Method::GET, path, Urgency::Routine))
     }
 
     fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page> {
         Box::pin(async move {
             let path = match cursor {
-                Some(cursor) => format!("/predictions?cursor={}", escaped(cursor)),
-                None => "/predictions".to_owned(),
+                Some(cursor) => format!("{}?cursor={}", self.kind.path(), escaped(cursor)),
+                None => self.kind.path().to_owned(),
             };
+            let Self { kind, account } = self;
             let page: PredictionPage =
-                self.caller.call(Method::GET, &path, Urgency::Routine).await?;
-            Ok(page.into_page(cursor, timestamp::now(), &self.readers))
+                account.caller.call(Method::GET, &path, Urgency::Routine).await?;
+            Ok(page.into_page(cursor, kind.name(), timestamp::now(), &account.readers))
         })
     }
 
@@ -154,13 +207,13 @@ impl Provider for Replicate {
             let (path, version) = self.address(&job.order.target).await?;
             let body = self.create_body(job, version);
             let asked_at = Some(timestamp::now());
-            let answer: Result<Prediction, _> = self.caller.post_once(&path, &body).await;
+            let answer: Result<Prediction, _> = self.account.caller.post_once(&path, &body).await;
             let prediction = answer.map_err(|error| {
                 let may_be_taken = error.leaves_open();
                 SubmitError { error, may_be_taken }
             })?;
-            let heard = Heard { source: Source::Queue, at: timestamp::now(), asked_at };
-            Ok(prediction.into_snapshot(heard, &self.readers))
+            let heard = self.heard(Source::Queue, asked_at);
+            Ok(prediction.into_snapshot(heard, &self.account.readers))
         })
     }
 
@@ -177,15 +230,16 @@ impl Provider for Replicate {
             if let Some(since) = since {
                 query.append_pair("created_after", &since.to_rfc3339());
             }
-            let path = format!("/predictions?{}", query.finish());
+            let path = format!("{}?{}", self.kind.path(), query.finish());
+            let account = &self.account;
             let page: PredictionPage =
-                self.caller.call(Method::GET, &path, Urgency::Urgent).await?;
-            page.into_candidates(cursor, since, self.submission_input.as_deref())
+                account.caller.call(Method::GET, &path, Urgency::Urgent).await?;
+            page.into_candidates(cursor, since, account.submission_input.as_deref())
         })
     }
 
     fn cancel<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot> {
-        let path = format!("/predictions/{}/cancel", escaped(provider_job_id));
+        let path = format!("{}/{}/cancel", self.kind.path(), escaped(provider_job_id));
         Box::pin(async move {
             let mut snapshot = self.prediction(Method::POST, path, Urgency::Urgent).await?;
             // It is answered before the run has stopped, which may still print.
@@ -196,14 +250,14 @@ impl Provider for Replicate {
 
     fn webhook_secret(&self) -> Answer<'_, SecretString> {
         Box::pin(async {
-            let secret: WireSecret =
-                self.caller.call(Method::GET, "/webhooks/default/secret", Urgency::Urgent).await?;
+            let (path, caller) = ("/webhooks/default/secret", &self.account.caller);
+            let secret: WireSecret = caller.call(Method::GET, path, Urgency::Urgent).await?;
             Ok(secret.key)
         })
     }
 
     fn health(&self) -> CallerHealth {
-        self.caller.health()
+        self.account.caller.health()
     }
 }
 

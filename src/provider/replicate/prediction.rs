@@ -4,7 +4,6 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{NAME, TITLE};
 use crate::domain::job::JobStatus;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::packed_log::PackedLog;
@@ -30,17 +29,23 @@ pub struct PredictionPage {
 }
 
 impl PredictionPage {
-    /// What this says about its jobs; `cursor` is what it was asked for by. Entries that cannot be
+    /// What this says about the jobs of `provider`; `cursor` is what it was asked for by. Entries that cannot be
     /// read are left out.
-    pub fn into_page(self, cursor: Option<&str>, now: Timestamp, readers: &LogReaders) -> Page {
+    pub fn into_page(
+        self,
+        cursor: Option<&str>,
+        provider: &'static str,
+        now: Timestamp,
+        readers: &LogReaders,
+    ) -> Page {
         // A page that names only itself as the next would be read for ever.
         let next = self.next.as_deref().and_then(cursor_of);
         // Lists carry no logs, so when they were asked for does not matter.
-        let heard = Heard { source: Source::Poll, at: now, asked_at: None };
+        let heard = Heard { provider, source: Source::Poll, at: now, asked_at: None };
         let read = |item| match serde_json::from_value::<Prediction>(item) {
             Ok(prediction) => Some(prediction.into_snapshot(heard, readers).observation),
             Err(error) => {
-                log::warn!("an entry of {TITLE}'s list cannot be read: {error}");
+                log::warn!("an entry of the list of {provider} cannot be read: {error}");
                 None
             }
         };
@@ -123,6 +128,8 @@ pub(super) fn lenient<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>
 /// How an answer or a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
+    /// Of whose job.
+    pub provider: &'static str,
     /// By which way.
     pub source: Source,
     /// When, by our clock.
@@ -134,13 +141,10 @@ pub struct Heard {
 impl Prediction {
     /// What this says about the job.
     pub fn into_snapshot(self, heard: Heard, readers: &LogReaders) -> Snapshot {
-        let Heard { source, at: now, asked_at } = heard;
+        let Heard { provider, source, at: now, asked_at } = heard;
         let status = self.status.as_deref().and_then(status_of);
         if let (None, Some(word)) = (status, &self.status) {
-            log::warn!(
-                "{TITLE} calls prediction {} {word:?}, which is no state known here",
-                self.id
-            );
+            log::warn!("{provider} calls job {} {word:?}, which is no state known here", self.id);
         }
         let ended = status.is_some_and(JobStatus::is_terminal);
         let log = self.logs.filter(|log| !log.is_empty());
@@ -171,7 +175,7 @@ impl Prediction {
                 None if ended && asked_at.is_some() && !log_is_removed => Some(PackedLog::pack("")),
                 _ => None,
             },
-            ..Observation::silent(NAME, &self.id, source, now)
+            ..Observation::silent(provider, &self.id, source, now)
         };
         Snapshot { observation, log, log_is_removed }
     }
@@ -224,7 +228,8 @@ mod tests {
     fn read(prediction: Value) -> Observation {
         let prediction: Prediction = serde_json::from_value(prediction).expect("a prediction");
         let now = timestamp::parse("2026-03-01T10:00:00Z").expect("an instant");
-        let heard = Heard { source: Source::Poll, at: now, asked_at: Some(now) };
+        let heard =
+            Heard { provider: "replicate", source: Source::Poll, at: now, asked_at: Some(now) };
         prediction.into_snapshot(heard, &LogReaders::default()).observation
     }
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::Replicate;
 use super::prediction::{PredictionPage, cursor_of, lenient, plausible_id};
+use super::{Kind, Replicate};
 use crate::domain::job::JobId;
 use crate::domain::submission::{
     Candidate, SUBMISSION_PARAMETER, Target, submission_of_input, tagged,
@@ -22,18 +22,27 @@ impl Replicate {
         &self,
         target: &Target,
     ) -> Result<(String, Option<String>), ProviderError> {
-        let create = || "/predictions".to_owned();
+        let create = || self.kind.path().to_owned();
         match target {
+            Target::Version(version) if self.kind == Kind::Trainings => {
+                Ok((training_path(version)?, None))
+            }
             Target::Version(version) => Ok((create(), Some(version.clone()))),
             Target::Deployment(name) => Ok((format!("/deployments/{name}/predictions"), None)),
             Target::Model(model) => {
                 let path = format!("/models/{model}/versions");
                 let versions: VersionPage =
-                    self.caller.call(Method::GET, &path, Urgency::Urgent).await?;
-                Ok(match versions.results.into_iter().next() {
-                    Some(newest) => (create(), Some(format!("{model}:{}", newest.id))),
+                    self.account.caller.call(Method::GET, &path, Urgency::Urgent).await?;
+                let newest = versions.results.into_iter().next();
+                let newest = newest.map(|newest| format!("{model}:{}", newest.id));
+                Ok(match (self.kind, newest) {
+                    (Kind::Predictions, Some(newest)) => (create(), Some(newest)),
                     // The provider's own models have no versions to choose from.
-                    None => (format!("/models/{model}/predictions"), None),
+                    (Kind::Predictions, None) => (format!("/models/{model}/predictions"), None),
+                    (Kind::Trainings, Some(newest)) => (training_path(&newest)?, None),
+                    (Kind::Trainings, None) => {
+                        return Err(ProviderError::NotFound(format!("{model} has no version")));
+                    }
                 })
             }
         }
@@ -41,16 +50,20 @@ impl Replicate {
 
     pub(super) fn create_body(&self, job: &NewJob, version: Option<String>) -> Value {
         let mut input = job.order.input(&job.job_id, &job.secrets);
-        if let Some(token) = self.hub_token.as_ref().filter(|_| job.order.wants_hub_token()) {
+        if let Some(token) = self.account.hub_token.as_ref().filter(|_| job.order.wants_hub_token())
+        {
             let token = || token.expose_secret().into();
             input.entry("hf_token").or_insert_with(token);
         }
-        if let Some(name) = &self.submission_input {
+        if let Some(name) = &self.account.submission_input {
             input.insert(name.clone(), job.job_id.0.clone().into());
         }
         let mut body = json!({"input": input});
         if let Some(version) = version {
             body["version"] = version.into();
+        }
+        if let Some(destination) = &job.order.destination {
+            body["destination"] = destination.clone().into();
         }
         if let Some(url) = &job.order.webhook_url {
             body["webhook"] = tagged(url, &job.job_id).as_str().into();
@@ -58,6 +71,14 @@ impl Replicate {
             body["webhook_events_filter"] = json!(["start", "completed"]);
         }
         body
+    }
+}
+
+/// Where a training of a version, `owner/name:version`, is created.
+fn training_path(version: &str) -> Result<String, ProviderError> {
+    match version.split_once(':') {
+        Some((model, version)) => Ok(format!("/models/{model}/versions/{version}/trainings")),
+        None => Err(ProviderError::NotFound(format!("nobody knows of which model {version} is"))),
     }
 }
 

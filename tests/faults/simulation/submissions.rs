@@ -62,6 +62,7 @@ impl Simulation {
             order: Order {
                 target: Target::Model("a/trainer-h100".to_owned()),
                 payload: Payload::Input(input.expect("an object")),
+                destination: None,
                 webhook_url: None,
                 secrets: Vec::new(),
             },
