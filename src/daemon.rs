@@ -43,14 +43,14 @@ use crate::db::connection::{Claim, ClaimError, Connection, Role};
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::settings::Setting;
 use crate::db::{events, notifications};
-use crate::domain::cost::{Hardware, Prices};
+use crate::domain::cost::Prices;
 use crate::domain::event::{Notice, Seq};
 use crate::domain::timestamp::now;
 use crate::domain::webhook_urls::{WebhookUrl, WebhookUrls};
 use crate::http::{self, Doors, Gateway, ProviderDoor};
-use crate::provider::SharedProvider;
 use crate::provider::log_readers::LogReaders;
 use crate::provider::registry::{self, ProviderSetup};
+use crate::provider::{SharedProvider, cog};
 
 /// How long requests that are under way may take to end when the daemon stops.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
@@ -142,7 +142,7 @@ impl BackgroundTasks {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Arc::new(config);
         let database = open_database(&config)?;
-        let prices = Arc::new(prices(&config.providers.replicate));
+        let prices = Arc::new(prices(&config.providers));
         let version = StoreVersion::default();
         let obstacle = StoreObstacle::default();
         let mut arbiters = Vec::new();
@@ -515,16 +515,18 @@ fn destinations(providers: &Providers) -> HashMap<String, Destination> {
         submit: door.client.clone().recipient(),
         candidates: door.client.clone().recipient(),
         job: door.client.clone().recipient(),
+        recall: (!door.setup.capabilities.lists_jobs).then(|| door.client.clone().recipient()),
         settle: door.setup.settle,
     };
     providers.iter().map(|(name, door)| ((*name).to_owned(), destination(door))).collect()
 }
 
-fn prices(config: &config::Replicate) -> Prices {
-    let overrides = config.hardware_info.iter().map(|(key, info)| {
-        (key.clone(), Hardware { name: info.name.clone(), prices: info.prices.clone() })
-    });
-    Prices::replicate(overrides).with_models(config.model_hardware.clone())
+fn prices(config: &config::Providers) -> Prices {
+    let config::Providers { replicate, cog } = config;
+    let own = cog.hardware.clone().map(|hardware| (cog::NAME.to_owned(), hardware));
+    Prices::replicate(replicate.hardware_info.clone())
+        .with_models(replicate.model_hardware.clone())
+        .with_machines(own.into_iter().collect())
 }
 
 async fn setting(reader: &Addr<JobReader>, setting: Setting) -> Option<String> {

@@ -4,10 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jobsyncd::config::{
-    Config, DEFAULT_SOURCE, DEFAULT_YAML, DatabaseUrl, Flags, HardwareInfo, Sources,
-};
+use jobsyncd::config::{Config, DEFAULT_SOURCE, DEFAULT_YAML, DatabaseUrl, Flags, Sources};
 use jobsyncd::domain::budget::{Action, Period};
+use jobsyncd::domain::cost::Hardware;
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -194,7 +193,7 @@ fn prices_become_micro_dollars() {
 }
 
 /// The prices of hardware in micro-dollars, the oldest first.
-fn prices(hardware: &HardwareInfo) -> Vec<i64> {
+fn prices(hardware: &Hardware) -> Vec<i64> {
     hardware.prices.values().copied().collect()
 }
 
@@ -533,6 +532,34 @@ fn what_is_probably_not_meant_is_a_warning() {
 }
 
 #[test]
+fn a_runtime_that_nothing_could_be_heard_of_is_a_warning() {
+    let runtime = |variables: &[(&str, &str)]| {
+        let mut sources = environment(variables);
+        let url = ("JOBSYNCD__PROVIDERS__COG__BASE_URL", "http://gpu.example:5000");
+        for (name, value) in [("REPLICATE_API_TOKEN", "some-token"), url] {
+            sources.environment.insert(name.into(), value.into());
+        }
+        load(&sources).warnings
+    };
+    assert_eq!(
+        runtime(&[("JOBSYNCD__PROVIDERS__COG__HARDWARE", "abacus")]),
+        [
+            "providers.cog.webhook_url is not set: nothing can be submitted to the runtime",
+            "providers.cog.base_url has a name and no address: set providers.cog.webhook_allowed_ips, or the runtime's webhooks are refused",
+            "providers.cog.hardware is abacus, which has no price (providers.replicate.hardware_info)",
+        ]
+    );
+    assert_eq!(
+        runtime(&[
+            ("JOBSYNCD__PROVIDERS__COG__WEBHOOK_URL", "http://10.0.0.1:8001/api/webhooks/cog"),
+            ("JOBSYNCD__PROVIDERS__COG__WEBHOOK_ALLOWED_IPS", "0.0.0.0/0"),
+            ("JOBSYNCD__PROVIDERS__COG__HARDWARE", "l40s-x2"),
+        ]),
+        ["the unsigned webhooks of providers.cog may come from anywhere: anyone can change jobs"]
+    );
+}
+
+#[test]
 fn http_to_this_machine_is_no_warning() {
     let config = load(&environment(&[
         ("REPLICATE_API_TOKEN", "some-token"),
@@ -671,6 +698,16 @@ fn http_to_this_machine_is_no_warning() {
     "JOBSYNCD__DATABASE__URL",
     "jobs.db",
     "`database.url` must be sqlite:///absolute/path, sqlite://relative/path or postgres://user:password@host/name"
+)]
+#[case(
+    "JOBSYNCD__PROVIDERS__COG__BASE_URL",
+    "gpu:5000",
+    "`providers.cog.base_url` must be an http or https URL, as in https://api.replicate.com/v1, not `gpu:5000`"
+)]
+#[case(
+    "JOBSYNCD__PROVIDERS__COG__WEBHOOK_ALLOWED_IPS",
+    "gpu",
+    "`providers.cog.webhook_allowed_ips` must be an IP address or a network, as in 10.0.0.0/8, not `gpu`"
 )]
 #[case(
     "JOBSYNCD__DATABASE__URL",

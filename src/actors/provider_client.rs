@@ -14,14 +14,18 @@ use secrecy::SecretString;
 use super::job_store::RecordReports;
 use crate::db::jobs::ActiveJob;
 use crate::db::observations::{Effect, Report};
+use crate::domain::job::JobId;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::poll_round::{Density, PollRound};
 use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::{
-    Account, CallerHealth, CandidatePage, NewJob, Page, Provider, ProviderError, SharedProvider,
-    Snapshot, SubmitError,
+    Account, CallerHealth, CandidatePage, NewJob, Page, Provider, ProviderError, Recalled,
+    SharedProvider, Snapshot, SubmitError,
 };
 
+/// What is said where a list is asked for and there is none.
+const NO_LIST: ProviderError =
+    ProviderError::Unsupported("this provider keeps no list of its jobs");
 /// How many calls of one round are under way at a time.
 const CONCURRENT_CALLS: usize = 32;
 
@@ -59,6 +63,14 @@ pub struct FetchCandidates {
     pub since: Option<Timestamp>,
     /// Which page; None for the first.
     pub cursor: Option<String>,
+}
+
+/// Asks a provider without a list after a submission whose outcome is unknown.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Recalled, ProviderError>")]
+pub struct RecallJob {
+    /// Our identifier.
+    pub job_id: JobId,
 }
 
 /// Ends a job.
@@ -149,7 +161,9 @@ impl Refresh {
     async fn run(&mut self) {
         let mut cursor = None;
         while self.round.saves_calls_by_a_page() {
-            let page = self.provider.page(cursor.as_deref()).await;
+            // Where there is no list, each job is asked for by itself.
+            let Some(list) = self.provider.list() else { break };
+            let page = list.page(cursor.as_deref()).await;
             self.outcome.calls += u64::from(was_made(&page));
             match page {
                 Ok(page) => {
@@ -194,6 +208,8 @@ impl Refresh {
                 self.outcome.calls += u64::from(was_made(&answer));
                 match answer {
                     Ok(snapshot) => found.push(snapshot.observation),
+                    // It answers, and that is all there is to know: nothing has failed.
+                    Err(ProviderError::Untold(_)) => {}
                     Err(error) => {
                         if matches!(error, ProviderError::NotFound(_)) {
                             found.push(self.missing(&id));
@@ -278,7 +294,10 @@ impl Handler<FetchPage> for ProviderClient {
 
     fn handle(&mut self, message: FetchPage, _: &mut Self::Context) -> Self::Result {
         let provider = self.provider.clone();
-        Box::pin(async move { provider.page(message.cursor.as_deref()).await })
+        Box::pin(async move {
+            let list = provider.list().ok_or(NO_LIST)?;
+            list.page(message.cursor.as_deref()).await
+        })
     }
 }
 
@@ -297,7 +316,19 @@ impl Handler<FetchCandidates> for ProviderClient {
     fn handle(&mut self, message: FetchCandidates, _: &mut Self::Context) -> Self::Result {
         let provider = self.provider.clone();
         let FetchCandidates { since, cursor } = message;
-        Box::pin(async move { provider.candidates(since, cursor.as_deref()).await })
+        Box::pin(async move {
+            let list = provider.list().ok_or(NO_LIST)?;
+            list.candidates(since, cursor.as_deref()).await
+        })
+    }
+}
+
+impl Handler<RecallJob> for ProviderClient {
+    type Result = ResponseFuture<Result<Recalled, ProviderError>>;
+
+    fn handle(&mut self, message: RecallJob, _: &mut Self::Context) -> Self::Result {
+        let provider = self.provider.clone();
+        Box::pin(async move { provider.recall(&message.job_id).await })
     }
 }
 

@@ -7,7 +7,8 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::error::ConfigError;
-use super::{Config, values};
+use super::{Config, Providers, values};
+use crate::domain::cost::Prices;
 
 /// An API key shorter than this can be guessed.
 const API_KEY_CHARS: usize = 16;
@@ -27,6 +28,8 @@ pub(super) fn run(config: &Config) -> Result<Vec<String>, ConfigError> {
     let all = [
         server_warnings(config),
         provider_warnings(config),
+        runtime_warnings(config),
+        hardware_warnings(config),
         concurrency_warning(config).into_iter().collect(),
         readable_secrets(config),
     ];
@@ -73,6 +76,53 @@ fn provider_warnings(config: &Config) -> Vec<String> {
         );
     }
     warnings
+}
+
+fn runtime_warnings(config: &Config) -> Vec<String> {
+    let cog = &config.providers.cog;
+    let Some(url) = cog.base_url.as_ref().and_then(|url| Url::parse(url.as_str()).ok()) else {
+        return Vec::new();
+    };
+    let mut warnings = Vec::new();
+    if cog.webhook_url.is_none() {
+        warnings.push(
+            "providers.cog.webhook_url is not set: nothing can be submitted to the runtime"
+                .to_owned(),
+        );
+    }
+    let is_named = matches!(url.host(), Some(url::Host::Domain(_))) && !values::is_loopback(&url);
+    if is_named && cog.webhook_allowed_ips.is_empty() {
+        warnings.push(
+            "providers.cog.base_url has a name and no address: set providers.cog.webhook_allowed_ips, or the runtime's webhooks are refused"
+                .to_owned(),
+        );
+    }
+    if cog.webhook_allowed_ips.iter().any(|network| network.prefix_len() == 0) {
+        warnings.push(
+            "the unsigned webhooks of providers.cog may come from anywhere: anyone can change jobs"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+/// Hardware that has no price, so that what its jobs cost would not be known.
+fn hardware_warnings(config: &Config) -> Vec<String> {
+    let Providers { replicate, cog } = &config.providers;
+    let prices = Prices::replicate(replicate.hardware_info.clone());
+    let of_models = replicate
+        .model_hardware
+        .iter()
+        .map(|(model, hardware)| (format!("providers.replicate.model_hardware.{model}"), hardware));
+    let of_runtime =
+        cog.hardware.iter().map(|hardware| ("providers.cog.hardware".to_owned(), hardware));
+    of_models
+        .chain(of_runtime)
+        .filter(|(_, hardware)| prices.hardware().all(|(known, _)| known != hardware.as_str()))
+        .map(|(key, hardware)| {
+            format!("{key} is {hardware}, which has no price (providers.replicate.hardware_info)")
+        })
+        .collect()
 }
 
 fn concurrency_warning(config: &Config) -> Option<String> {

@@ -35,7 +35,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
-use chrono::NaiveDate;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
@@ -44,6 +43,7 @@ pub use self::database_url::{DatabaseUrl, PostgresUrl};
 pub use self::error::ConfigError;
 pub use self::sources::{Flags, Sources};
 use crate::domain::budget::Budget;
+use crate::domain::cost::Hardware;
 use crate::domain::model_filter::ModelFilter;
 use crate::domain::notification::{Format, Topic};
 use crate::domain::queue::Limits;
@@ -129,6 +129,25 @@ pub struct Database {
 pub struct Providers {
     /// replicate.com.
     pub replicate: Replicate,
+    /// A runtime of one's own.
+    pub cog: Cog,
+}
+
+/// How to reach a Cog runtime.
+#[derive(Debug, Clone)]
+pub struct Cog {
+    /// Where it is; None for none. Default none.
+    pub base_url: Option<BaseUrl>,
+    /// Where it reaches our webhook. Without one nothing can be submitted to it, because it tells of its jobs in no
+    /// other way.
+    pub webhook_url: Option<Url>,
+    /// Networks that may send its webhooks, which are not signed; none means this machine and, where
+    /// `base_url` says its address, the runtime's. Default none.
+    pub webhook_allowed_ips: Vec<IpNet>,
+    /// How long one call may take, in seconds. Default 30, 1 to 300.
+    pub request_timeout_seconds: u64,
+    /// Its hardware, by the name in the table of prices; None where its jobs cost nothing that is known.
+    pub hardware: Option<String>,
 }
 
 /// How to reach Replicate, and what of its account is ours.
@@ -166,7 +185,7 @@ pub struct Replicate {
     pub submit_settle_seconds: u64,
     /// Prices of hardware, by the provider's name for it, in addition to (or instead of) the
     /// built-in table. Default none.
-    pub hardware_info: BTreeMap<String, HardwareInfo>,
+    pub hardware_info: BTreeMap<String, Hardware>,
     /// On which hardware models run whose names do not tell, by `owner/name`. Default none.
     pub model_hardware: BTreeMap<String, String>,
 }
@@ -176,16 +195,6 @@ pub struct Replicate {
 pub struct Costs {
     /// The limit, unless another one was set through the API. Default none.
     pub budget: Budget,
-}
-
-/// What a piece of hardware is called and costs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HardwareInfo {
-    /// The name for people, as in `Nvidia T4 GPU`.
-    pub name: String,
-    /// Its price a second in micro-dollars, 0 to 1,000,000, by the day from which on it holds
-    /// (`prices`); one for all time is from the first day there is (`cost_per_second_usd`).
-    pub prices: BTreeMap<NaiveDate, i64>,
 }
 
 /// The base of a provider's URLs: `http` or `https`, a host, perhaps a path, and no slash at the end.

@@ -12,10 +12,11 @@ use super::error::{ConfigError, Problem};
 use super::reader::{Reader, as_number, as_yaml, invalid, origin_of, parse_text, refuse};
 use super::sources::Sources;
 use super::{
-    Config, Costs, Database, Events, HardwareInfo, Logs, Polling, Progress, Providers, Queue,
+    Cog, Config, Costs, Database, Events, Logs, Polling, Progress, Providers, Queue,
     QueueProcessing, Reconciliation, Replicate, Server, database_url, values,
 };
 use crate::domain::budget::Budget;
+use crate::domain::cost::Hardware;
 use crate::domain::model_filter::ModelFilter;
 
 const DAY_SECONDS: u64 = 86_400;
@@ -26,7 +27,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
     let r = &mut reader;
     let server = server(r)?;
     let database = database(r, sources)?;
-    let providers = Providers { replicate: replicate(r)? };
+    let providers = Providers { replicate: replicate(r)?, cog: cog(r)? };
     let polling = polling(r)?;
     let reconciliation = Reconciliation {
         interval_seconds: r
@@ -138,6 +139,16 @@ fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
     })
 }
 
+fn cog(r: &mut Reader<'_>) -> Result<Cog, ConfigError> {
+    Ok(Cog {
+        base_url: r.optional_text("providers.cog.base_url", values::base_url)?,
+        webhook_url: r.optional_text("providers.cog.webhook_url", values::webhook_url)?,
+        webhook_allowed_ips: r.list("providers.cog.webhook_allowed_ips", values::network)?,
+        request_timeout_seconds: r.whole("providers.cog.request_timeout_seconds", 1..=300)?,
+        hardware: r.optional_text("providers.cog.hardware", |text| Ok(text.to_owned()))?,
+    })
+}
+
 fn models(r: &mut Reader<'_>) -> Result<ModelFilter, ConfigError> {
     let key = "providers.replicate.models";
     let allowed = "\"*\" or owner/name with * for any characters, as in acme/*";
@@ -183,7 +194,7 @@ fn model_hardware(r: &mut Reader<'_>) -> Result<BTreeMap<String, String>, Config
     Ok(all)
 }
 
-fn hardware_info(r: &mut Reader<'_>) -> Result<BTreeMap<String, HardwareInfo>, ConfigError> {
+fn hardware_info(r: &mut Reader<'_>) -> Result<BTreeMap<String, Hardware>, ConfigError> {
     let key = "providers.replicate.hardware_info";
     let value = r.find(key)?;
     let ValueKind::Table(table) = &value.kind else {
@@ -197,7 +208,7 @@ fn hardware_info(r: &mut Reader<'_>) -> Result<BTreeMap<String, HardwareInfo>, C
     Ok(all)
 }
 
-fn one_hardware(key: &str, id: &str, entry: &Value) -> Result<HardwareInfo, ConfigError> {
+fn one_hardware(key: &str, id: &str, entry: &Value) -> Result<Hardware, ConfigError> {
     let allowed = "a section with cost_per_second_usd or prices, and perhaps name";
     let ValueKind::Table(table) = &entry.kind else {
         return Err(invalid(key, entry, allowed));
@@ -236,7 +247,7 @@ fn one_hardware(key: &str, id: &str, entry: &Value) -> Result<HardwareInfo, Conf
             reason: "is missing".to_owned(),
         });
     }
-    Ok(HardwareInfo { name, prices })
+    Ok(Hardware { name, prices })
 }
 
 fn one_price(key: &str, price: &Value) -> Result<i64, ConfigError> {

@@ -37,6 +37,8 @@ pub struct Prices {
     hardware: BTreeMap<String, Hardware>,
     /// On which hardware models run whose names do not tell.
     models: BTreeMap<String, String>,
+    /// The hardware of providers that have one machine, by their names.
+    machines: BTreeMap<String, String>,
 }
 
 /// Replicate's prices a second for one device (`provider.md`, "Cost").
@@ -67,13 +69,19 @@ impl Prices {
             }
         }
         hardware.extend(overrides);
-        Self { hardware, models: BTreeMap::new() }
+        Self { hardware, models: BTreeMap::new(), machines: BTreeMap::new() }
     }
 
     /// The same, with the hardware of models whose names do not tell it.
     #[must_use]
     pub fn with_models(self, models: BTreeMap<String, String>) -> Self {
         Self { models, ..self }
+    }
+
+    /// The same, with the hardware of providers that have one machine.
+    #[must_use]
+    pub fn with_machines(self, machines: BTreeMap<String, String>) -> Self {
+        Self { machines, ..self }
     }
 
     /// Every kind of hardware with its key.
@@ -100,11 +108,8 @@ impl Prices {
     /// the computing time that the provider has reported.
     pub fn apply(&self, job: &mut Job) {
         if job.hardware_type.is_none() {
-            job.hardware_type = job
-                .model
-                .as_deref()
-                .and_then(|model| self.hardware_of_model(model))
-                .map(str::to_owned);
+            let by_model = || self.hardware_of_model(job.model.as_deref()?).map(str::to_owned);
+            job.hardware_type = self.machines.get(&job.provider).cloned().or_else(by_model);
         }
         let computed_micros = match job.status {
             // A job that was cancelled before it started costs nothing.

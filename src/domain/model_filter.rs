@@ -40,6 +40,11 @@ impl ModelFilter {
         Ok(Self { patterns: patterns.collect::<Result<_, _>>()? })
     }
 
+    /// A filter that lets everything through.
+    pub fn everything() -> Self {
+        Self { patterns: vec![Pattern::Everything] }
+    }
+
     /// Whether a job of `model` (`owner/name`) is let through.
     pub fn matches(&self, model: Option<&str>) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(model))

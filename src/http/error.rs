@@ -276,6 +276,9 @@ fn of_provider(error: &ProviderError) -> Face {
         ProviderError::NoToken { variable, .. } => {
             gateway("provider_not_configured").with(json!({"variable": variable}))
         }
+        ProviderError::Occupied(_) => gateway("provider_occupied"),
+        ProviderError::Untold(_) => gateway("provider_silent"),
+        ProviderError::Unsupported(_) => Face::new(StatusCode::CONFLICT, "not_supported"),
         ProviderError::NotFound(_) => gateway("provider_not_found").with(json!({"status": 404})),
         ProviderError::Refused { status, .. } => {
             gateway("provider_refused").with(json!({"status": status}))

@@ -21,7 +21,7 @@ use crate::domain::job::{Job, JobId, JobStatus, JobType, UnknownWord};
 use crate::domain::job_query::{JobQuery, JobSort, LIMIT_DEFAULT, LIMIT_MAX};
 use crate::domain::job_view::JobView;
 use crate::domain::timestamp::now;
-use crate::provider::replicate;
+use crate::provider::{ProviderError, replicate};
 
 /// How long reading a provider's whole list may take.
 const FULL_SYNC_WITHIN: Duration = Duration::from_secs(3_600);
@@ -162,7 +162,12 @@ pub(super) async fn sync(
 ) -> Result<Json<Value>, ApiError> {
     let asked: SyncRequest = read_json(&request, payload).await?.unwrap_or_default();
     let provider = asked.provider.unwrap_or_else(|| replicate::NAME.to_owned());
-    let title = gateway.provider(&provider)?.setup.title;
+    let setup = &gateway.provider(&provider)?.setup;
+    if !setup.capabilities.lists_jobs {
+        let words = "this provider keeps no list of its jobs: it tells of them by webhooks";
+        return Err(ProviderError::Unsupported(words).into());
+    }
+    let title = setup.title;
     let message = SyncJobs { provider, all: asked.all };
     let done: Synced = if asked.all {
         gateway.asker.ask_within(FULL_SYNC_WITHIN, &gateway.syncer, message).await?

@@ -131,7 +131,12 @@ impl SubmitRequest {
         provider: Capabilities,
         webhook_url: Option<url::Url>,
     ) -> Result<(Order, SecretInputs), ApiError> {
-        let target = self.target()?;
+        let target = if provider.chooses_model { self.target()? } else { self.resident()? };
+        if !provider.lists_jobs && webhook_url.is_none() {
+            let problem =
+                "this provider tells of its jobs by webhooks alone: give one, or configure it";
+            return Err(bad("webhook_url", problem));
+        }
         let destination = self.destination(provider, &target)?;
         let (payload, secrets) = match (&self.config, &self.input) {
             (Some(config), None) => self.training(config.clone())?,
@@ -170,7 +175,9 @@ impl SubmitRequest {
                 Target::Version(version) if !version.contains(':') => {
                     Err(bad("version", "a training needs its model, too: owner/name:version"))
                 }
-                Target::Model(_) | Target::Version(_) => Ok(Some(text.to_owned())),
+                Target::Model(_) | Target::Version(_) | Target::Resident => {
+                    Ok(Some(text.to_owned()))
+                }
             },
         }
     }
@@ -224,17 +231,29 @@ impl SubmitRequest {
         Ok((Payload::Input(input), secrets))
     }
 
-    fn target(&self) -> Result<Target, ApiError> {
+    /// Everything that says what is to run.
+    fn targets(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let given = [
             ("model", &self.model),
             ("version", &self.version),
             ("deployment", &self.deployment),
             ("hardware_profile", &self.hardware_profile),
         ];
-        let mut given = given.into_iter().filter_map(|(field, text)| {
+        given.into_iter().filter_map(|(field, text)| {
             let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
             Some((field, text))
-        });
+        })
+    }
+
+    fn resident(&self) -> Result<Target, ApiError> {
+        match self.targets().next() {
+            Some((field, _)) => Err(bad(field, "this provider runs one model alone: leave it out")),
+            None => Ok(Target::Resident),
+        }
+    }
+
+    fn target(&self) -> Result<Target, ApiError> {
+        let mut given = self.targets();
         let Some((field, text)) = given.next() else {
             if self.input.is_some() {
                 return Err(bad(

@@ -40,7 +40,7 @@ pub struct CallerHealth {
     pub calls: u64,
     /// How many more we may make before the rate limit resets.
     pub calls_left: u64,
-    /// Whether there is a token.
+    /// Whether there is the token that the calls need.
     pub has_token: bool,
 }
 
@@ -53,12 +53,14 @@ pub struct CallerOptions {
     pub base_url: String,
     /// The token; None where none is configured.
     pub token: Option<SecretString>,
-    /// What to say where there is no token.
-    pub missing_token: ProviderError,
+    /// What to say where there is no token; None where none is needed.
+    pub missing_token: Option<ProviderError>,
     /// How long one call may take.
     pub timeout: Duration,
     /// The share of the provider's rate limit that is ours.
     pub rate_limit_share: f64,
+    /// Headers of every call.
+    pub headers: &'static [(&'static str, &'static str)],
     /// Told when the provider goes out of order or comes back.
     pub health_listener: HealthListener,
 }
@@ -153,17 +155,18 @@ impl Caller {
         }
     }
 
-    /// Posts `body` to `path` below the base URL, once, and reads the answer as `T`: it may have been done
+    /// Sends `body` to `path` below the base URL, once, and reads the answer as `T`: it may have been done
     /// although the answer says otherwise, or none comes.
     ///
     /// # Errors
     /// See [`ProviderError`].
-    pub async fn post_once<T: DeserializeOwned>(
+    pub async fn send_once<T: DeserializeOwned>(
         &self,
+        method: Method,
         path: &str,
         body: &Value,
     ) -> Result<T, ProviderError> {
-        self.attempt(&Method::POST, path, Some(body), Urgency::Urgent).await
+        self.attempt(&method, path, Some(body), Urgency::Urgent).await
     }
 
     /// How the connection is.
@@ -173,7 +176,7 @@ impl Caller {
             last_error: self.last_error.borrow().clone(),
             calls: self.calls.get(),
             calls_left: self.budget.borrow().left(),
-            has_token: self.options.token.is_some(),
+            has_token: self.options.token.is_some() || self.options.missing_token.is_none(),
         }
     }
 
@@ -184,12 +187,14 @@ impl Caller {
         body: Option<&Value>,
         urgency: Urgency,
     ) -> Result<T, ProviderError> {
-        let token =
-            self.options.token.as_ref().ok_or_else(|| self.options.missing_token.clone())?;
+        let CallerOptions { token, missing_token, .. } = &self.options;
+        if let (None, Some(missing)) = (token, missing_token) {
+            return Err(missing.clone());
+        }
         self.admit(urgency)?;
         self.calls.set(self.calls.get() + 1);
         let seconds = self.options.timeout.as_secs();
-        let exchange = self.exchange(method, path, body, token);
+        let exchange = self.exchange(method, path, body);
         let outcome = match tokio::time::timeout(self.options.timeout, exchange).await {
             Ok(Ok((status, headers, body))) => self.read(status, &headers, &body),
             Ok(Err(error)) => Err(error),
@@ -219,13 +224,17 @@ impl Caller {
         method: &Method,
         path: &str,
         body: Option<&Value>,
-        token: &SecretString,
     ) -> Result<(StatusCode, HeaderMap, Bytes), ProviderError> {
         let words = |error: &dyn std::fmt::Display| self.redact(&error.to_string());
-        let request = self
-            .client
-            .request(method.clone(), format!("{}{path}", self.options.base_url))
-            .insert_header((AUTHORIZATION, format!("Bearer {}", token.expose_secret())));
+        let mut request =
+            self.client.request(method.clone(), format!("{}{path}", self.options.base_url));
+        if let Some(token) = &self.options.token {
+            let bearer = format!("Bearer {}", token.expose_secret());
+            request = request.insert_header((AUTHORIZATION, bearer));
+        }
+        for header in self.options.headers {
+            request = request.insert_header(*header);
+        }
         let sent = match body {
             Some(body) => request.send_json(body).await,
             None => request.send().await,

@@ -12,6 +12,7 @@ use crate::domain::submission::{Candidate, Order, SecretInputs};
 use crate::domain::timestamp::Timestamp;
 
 mod caller;
+pub mod cog;
 pub mod log_readers;
 pub mod registry;
 pub mod replicate;
@@ -33,19 +34,19 @@ pub trait Provider {
     /// One job, with its log.
     fn job<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot>;
 
-    /// A page of the list of all jobs, newest first, without logs. None is the first page.
-    fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page>;
+    /// Its list of jobs. None where it keeps none: then nothing can be found there that it does not tell of.
+    fn list(&self) -> Option<&dyn JobList>;
 
     /// Begins a job. It is asked for once: whether it is asked for again is not decided here.
     fn submit<'a>(&'a self, job: &'a NewJob) -> LocalBoxFuture<'a, Result<Snapshot, SubmitError>>;
 
-    /// A page of the jobs that were created at `since`, by the provider's clock, or later, newest first:
-    /// as much of them as tells whether one is a submission of ours.
-    fn candidates<'a>(
-        &'a self,
-        since: Option<Timestamp>,
-        cursor: Option<&'a str>,
-    ) -> Answer<'a, CandidatePage>;
+    /// Asks after a submission whose outcome is unknown. Only a provider without a list is asked, and must not
+    /// begin the job by that.
+    fn recall<'a>(&'a self, job_id: &'a JobId) -> Answer<'a, Recalled> {
+        let _ = job_id;
+        let words = "the jobs of this provider are searched for on its list";
+        Box::pin(async move { Err(ProviderError::Unsupported(words)) })
+    }
 
     /// Ends a job.
     fn cancel<'a>(&'a self, provider_job_id: &'a str) -> Answer<'a, Snapshot>;
@@ -55,6 +56,29 @@ pub trait Provider {
 
     /// How the connection to the provider is.
     fn health(&self) -> CallerHealth;
+}
+
+/// A provider's list of jobs.
+pub trait JobList {
+    /// A page of all jobs, newest first, without logs. None is the first page.
+    fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page>;
+
+    /// A page of the jobs that were created at `since`, by the provider's clock, or later, newest first:
+    /// as much of them as tells whether one is a submission of ours.
+    fn candidates<'a>(
+        &'a self,
+        since: Option<Timestamp>,
+        cursor: Option<&'a str>,
+    ) -> Answer<'a, CandidatePage>;
+}
+
+/// What a provider without a list knows of a submission.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recalled {
+    /// It runs it.
+    Taken(Box<Snapshot>),
+    /// It does not run it, and does not know whether it ever did.
+    NotRunning,
 }
 
 /// A provider as its actor holds it.
@@ -145,6 +169,15 @@ pub enum ProviderError {
     /// The provider says, in its own words, that it does not know the job.
     #[error("the provider does not know it: {0}")]
     NotFound(String),
+    /// The provider runs as many jobs as it can.
+    #[error("{0}")]
+    Occupied(String),
+    /// The provider answers, and does not tell what it was asked.
+    #[error("the provider does not tell: {0}")]
+    Untold(String),
+    /// The provider has nothing of the kind.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// The provider refused.
     #[error("{detail} (the provider answered {status})")]
     Refused {
@@ -211,6 +244,9 @@ impl ProviderError {
             }
             Self::NoToken { .. }
             | Self::NotFound(_)
+            | Self::Occupied(_)
+            | Self::Untold(_)
+            | Self::Unsupported(_)
             | Self::Refused { .. }
             | Self::Throttled { .. }
             | Self::BudgetSpent { .. }
@@ -230,6 +266,9 @@ impl ProviderError {
             | Self::Garbled(_) => true,
             Self::NoToken { .. }
             | Self::NotFound(_)
+            | Self::Occupied(_)
+            | Self::Untold(_)
+            | Self::Unsupported(_)
             | Self::Refused { .. }
             | Self::Throttled { .. }
             | Self::BudgetSpent { .. } => false,

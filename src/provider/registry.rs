@@ -12,12 +12,13 @@ use serde::Serialize;
 use url::Url;
 
 use super::log_readers::LogReaders;
-use super::{HealthListener, SharedProvider, replicate};
+use super::{HealthListener, SharedProvider, cog, replicate};
 use crate::config::Config;
 use crate::domain::model_filter::ModelFilter;
 
 /// One line a connection.
-const CONNECTIONS: [fn(&Config, &Arc<LogReaders>) -> Connection; 1] = [replicate::connection];
+const CONNECTIONS: [fn(&Config, &Arc<LogReaders>) -> Connection; 2] =
+    [replicate::connection, cog::connection];
 
 /// Every provider there is, by the connections over which they are reached.
 pub fn connections(config: &Config, readers: &Arc<LogReaders>) -> Vec<Connection> {
@@ -68,6 +69,8 @@ pub struct Capabilities {
     pub lists_jobs: bool,
     /// It takes jobs.
     pub submits: bool,
+    /// What runs is chosen by whoever submits; else the provider runs one thing alone.
+    pub chooses_model: bool,
     /// It tells of its jobs by itself.
     pub webhooks: bool,
     /// Its jobs are trainings, which write a new version of a model: the destination.

@@ -30,7 +30,10 @@ async fn the_providers_say_whether_they_are_set_up_and_what_they_rent_out() {
     assert_eq!((&provider["configured"], &provider["coming_soon"]), (&json!(true), &json!(false)));
     assert_eq!(
         provider["capabilities"],
-        json!({"lists_jobs": true, "submits": true, "webhooks": true, "trainings": false})
+        json!({
+            "lists_jobs": true, "submits": true, "chooses_model": true, "webhooks": true,
+            "trainings": false,
+        })
     );
     let profiles = provider["hardware_profiles"].as_array().expect("a list");
     let h100 = profiles.iter().find(|profile| profile["id"] == "h100").expect("the H100");

@@ -276,6 +276,29 @@ async fn with_an_allow_list_others_are_refused_whatever_they_sign() {
 }
 
 #[actix_web::test]
+async fn the_unsigned_webhooks_of_ones_own_runtime_are_taken_from_where_it_is_alone() {
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = TestDaemon::builder()
+        .with("JOBSYNCD__PROVIDERS__COG__BASE_URL", "http://192.0.2.9:5000")
+        .with("JOBSYNCD__SERVER__TRUSTED_PROXIES", "127.0.0.1")
+        .start(&database)
+        .await;
+    let body = prediction("p1", "processing").to_string();
+    let from = |address: &str| [("x-forwarded-for", address.to_owned())];
+
+    for address in ["198.51.100.7", "192.0.2.8"] {
+        let answer = deliver(&daemon, "/api/webhooks/cog", &from(address), body.clone()).await;
+        answer.error(403, "address_not_allowed");
+    }
+    assert_eq!(newest_event(&daemon).await, 0);
+    for address in ["192.0.2.9", "127.0.0.1"] {
+        deliver(&daemon, "/api/webhooks/cog", &from(address), body.clone()).await.ok();
+    }
+    assert_eq!(daemon.job("p1").await["provider"], "cog");
+    daemon.stop().await;
+}
+
+#[actix_web::test]
 async fn unsigned_webhooks_are_taken_only_where_the_configuration_says_so() {
     let database = TestDatabase::new(Backend::Sqlite);
     let daemon = daemon()

@@ -18,6 +18,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running runtime. It ends, with the run that it may have, when this is dropped.
 pub struct CogRuntime {
+    port: u16,
     url: String,
     client: awc::Client,
     leash: Leash,
@@ -26,11 +27,36 @@ pub struct CogRuntime {
 impl CogRuntime {
     /// Starts a runtime and waits until it takes predictions: about half a second.
     pub async fn start() -> Self {
+        Self::start_at(free_port()).await
+    }
+
+    /// Kills it, in the middle of whatever it runs, and starts it anew at the same URL.
+    pub async fn kill_and_start(self) -> Self {
+        let port = self.port;
+        drop(self);
+        Self::start_at(port).await
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many runs it has begun under this identifier.
+    pub fn begun(&self, id: &str) -> usize {
+        let id = format!("\"prediction_id\":\"{id}\"");
+        let log = self.leash.log();
+        log.lines()
+            .filter(|line| line.contains("Starting prediction") && line.contains(&id))
+            .count()
+    }
+
+    async fn start_at(port: u16) -> Self {
         // awc panics without a provider of TLS, even if it is never asked for any. An error means
         // only that another test was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let port = free_port();
         let runtime = Self {
+            port,
             url: format!("http://127.0.0.1:{port}"),
             client: awc::Client::default(),
             leash: Leash::start(temporary_directory("cog"), Stop::Kill, &server(port)),

@@ -16,6 +16,8 @@ use crate::domain::submission::SecretInputs;
 use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::{NewJob, ProviderError, Snapshot, SubmitError};
 
+/// How long to wait where the provider runs as many jobs as it can.
+const OCCUPIED_PAUSE_SECONDS: u64 = 15;
 /// How long to wait where the provider cannot be reached, or its word needs a person.
 const UNREACHED_PAUSE_SECONDS: u64 = 60;
 
@@ -89,12 +91,16 @@ pub fn after_error(
         ProviderError::Throttled { retry_after_seconds, .. }
         | ProviderError::BudgetSpent { retry_after_seconds }
         | ProviderError::OutOfOrder { retry_after_seconds, .. } => wait(*retry_after_seconds),
+        ProviderError::Occupied(_) => wait(OCCUPIED_PAUSE_SECONDS),
         ProviderError::NoToken { .. } | ProviderError::Unreachable(_) => {
             wait(UNREACHED_PAUSE_SECONDS)
         }
         // A token or a bill that a person can put right, and then it goes on.
         ProviderError::Refused { status: 401 | 402, .. } => wait(UNREACHED_PAUSE_SECONDS),
-        ProviderError::Refused { .. } | ProviderError::NotFound(_) => Refusal::Never(Vec::new()),
+        ProviderError::Refused { .. }
+        | ProviderError::NotFound(_)
+        | ProviderError::Untold(_)
+        | ProviderError::Unsupported(_) => Refusal::Never(Vec::new()),
         ProviderError::Failing { .. }
         | ProviderError::CutOff(_)
         | ProviderError::Timeout { .. }

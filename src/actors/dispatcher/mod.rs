@@ -21,7 +21,7 @@ use super::job_reader::Read;
 use super::job_reader::queue::{ListKnownAtProvider, ListUnresolved};
 use super::job_store::RecordReports;
 use super::job_store::queue::{ClaimJobs, EnqueueJob, RefuseJob};
-use super::provider_client::{FetchCandidates, FetchJob, SubmitAtProvider};
+use super::provider_client::{FetchCandidates, FetchJob, RecallJob, SubmitAtProvider};
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::queue::{Claim, NewSubmission};
 use crate::domain::job::{Job, JobId};
@@ -74,6 +74,8 @@ pub struct Destination {
     pub candidates: Recipient<FetchCandidates>,
     /// Who reads one of them.
     pub job: Recipient<FetchJob>,
+    /// Who asks after a submission where there is no list to search.
+    pub recall: Option<Recipient<RecallJob>>,
     /// How long its jobs must not show a submission before that is made again.
     pub settle: Duration,
 }
@@ -109,12 +111,14 @@ struct Lost {
     pause: Duration,
     /// What went wrong.
     words: String,
+    /// The daemon has run ever since, so that a webhook about the job would have reached it.
+    was_heard: bool,
 }
 
 impl Lost {
-    fn new(words: String) -> Self {
+    fn new(words: String, was_heard: bool) -> Self {
         let since = Instant::now();
-        Self { since, next_search: since, pause: FIRST_SEARCH_PAUSE, words }
+        Self { since, next_search: since, pause: FIRST_SEARCH_PAUSE, words, was_heard }
     }
 
     /// Sets the time of the next search: later and later, but for one as soon as it can decide.
@@ -254,7 +258,7 @@ impl Dispatcher {
             let settle = self.settle_of(&claim.provider);
             let job_id = claim.job_id.clone();
             let lost = self.lost.entry(job_id.clone()).or_insert_with(|| {
-                Lost::new("the daemon ended while it was being submitted".to_owned())
+                Lost::new("the daemon ended while it was being submitted".to_owned(), false)
             });
             if lost.next_search > Instant::now() {
                 continue;
@@ -269,6 +273,7 @@ impl Dispatcher {
                 claim: claim.clone(),
                 has_twin: unresolved.iter().any(is_twin),
                 words: lost.words.clone(),
+                was_heard: lost.was_heard,
                 is_settled,
             };
             self.under_way.insert(job_id.clone());
@@ -287,7 +292,7 @@ impl Dispatcher {
         self.under_way.remove(&job_id);
         if let Outcome::Unknown(words) = outcome {
             log::warn!("whether job {job_id} was taken is not known: {words}");
-            self.lost.insert(job_id, Lost::new(words));
+            self.lost.insert(job_id, Lost::new(words, true));
         }
         if self.under_way.is_empty() {
             for waiting in self.stopped.iter_mut().flat_map(std::mem::take) {

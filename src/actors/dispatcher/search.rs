@@ -2,18 +2,21 @@
 
 use std::rc::Rc;
 
+use actix::Recipient;
+
 use super::attempt::{Outcome, accept, again, refuse};
 use super::{Destination, DispatcherOptions, answered};
 use crate::actors::job_reader::Read;
 use crate::actors::job_reader::queue::ListKnownAtProvider;
 use crate::actors::job_store::RecordReports;
-use crate::actors::provider_client::{FetchCandidates, FetchJob};
+use crate::actors::provider_client::{FetchCandidates, FetchJob, RecallJob};
 use crate::db::jobs::KnownJob;
 use crate::db::observations::Report;
 use crate::db::queue::{Claim, Refusal};
 use crate::domain::observation::{Observation, Source};
 use crate::domain::submission::{Candidate, Known, SecretInputs, Verdict, Wanted};
 use crate::domain::timestamp::{Timestamp, now};
+use crate::provider::Recalled;
 
 /// How many pages of the provider's jobs are searched. Only where nothing was known of the provider before
 /// could it be more than one or two.
@@ -27,6 +30,8 @@ pub(super) struct Search {
     pub(super) has_twin: bool,
     /// Why its outcome is unknown.
     pub(super) words: String,
+    /// Whether a webhook about it would have reached us.
+    pub(super) was_heard: bool,
     /// Whether the provider had the time that it may need to show the job.
     pub(super) is_settled: bool,
 }
@@ -35,8 +40,13 @@ impl Search {
     pub(super) async fn run(self) {
         let Some(place) = self.options.destinations.get(&self.claim.provider) else { return };
         let job_id = &self.claim.job_id;
-        let verdict = match self.look_through(place).await {
-            Ok(verdict) => verdict,
+        let searched = match &place.recall {
+            Some(recall) => self.ask_after(recall).await,
+            None => self.look_through(place).await.map(Some),
+        };
+        let verdict = match searched {
+            Ok(Some(verdict)) => verdict,
+            Ok(None) => return,
             Err(error) => {
                 log::warn!("the search for job {job_id} failed, and is made again: {error}");
                 return;
@@ -56,6 +66,29 @@ impl Search {
                 log::warn!("job {job_id}: {words}");
                 refuse(&self.options, job_id.clone(), refusal, words).await;
             }
+        }
+    }
+
+    /// Asks a provider without a list; None where it runs the job, which is then stored. One that does not
+    /// run it may have run it: only somebody who heard nothing all the while knows that it has not.
+    async fn ask_after(&self, recall: &Recipient<RecallJob>) -> Result<Option<Verdict>, String> {
+        let job_id = self.claim.job_id.clone();
+        let answer = recall.send(RecallJob { job_id: job_id.clone() }).await;
+        let answer = answer.map_err(|_| "the daemon is stopping".to_owned())?;
+        match answer.map_err(|error| error.to_string())? {
+            Recalled::Taken(snapshot) => {
+                match accept(&self.options, job_id.clone(), *snapshot).await {
+                    Outcome::Unknown(words) => Err(words),
+                    Outcome::Taken | Outcome::Refused => {
+                        log::info!("job {job_id} was taken");
+                        Ok(None)
+                    }
+                }
+            }
+            Recalled::NotRunning if self.was_heard && self.claim.order.webhook_url.is_some() => {
+                Ok(Some(Verdict::Absent))
+            }
+            Recalled::NotRunning => Ok(Some(Verdict::MayBeOver)),
         }
     }
 
@@ -185,6 +218,13 @@ pub fn decide(
             let words = format!(
                 "whether it was submitted cannot be told ({words}): the provider has more jobs since than can be \
                  searched. It is not submitted again, so that nothing runs twice"
+            );
+            Decision::Refuse { refusal: Refusal::Never(Vec::new()), words }
+        }
+        Verdict::MayBeOver => {
+            let words = format!(
+                "whether it was submitted cannot be told ({words}): the provider does not run it now, and keeps no \
+                 list of what has ended. It is not submitted again, so that nothing runs twice"
             );
             Decision::Refuse { refusal: Refusal::Never(Vec::new()), words }
         }

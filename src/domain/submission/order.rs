@@ -19,6 +19,8 @@ pub enum Target {
     Version(String),
     /// The deployment `owner/name`.
     Deployment(String),
+    /// The one thing that the provider runs.
+    Resident,
 }
 
 impl Target {
@@ -27,7 +29,7 @@ impl Target {
         match self {
             Self::Model(model) => Some(model),
             Self::Version(version) => version.split_once(':').map(|(model, _)| model),
-            Self::Deployment(_) => None,
+            Self::Deployment(_) | Self::Resident => None,
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum Verdict {
     Undecided(Vec<String>),
     /// There are too many to look through.
     TooMany,
+    /// The provider does not run it now, and keeps no list of what it has run.
+    MayBeOver,
 }
 
 /// The submission that is looked for.

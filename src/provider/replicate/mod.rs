@@ -19,7 +19,7 @@ use super::caller::{Caller, CallerHealth, CallerOptions, HealthListener, Urgency
 use super::log_readers::LogReaders;
 use super::registry::{Capabilities, Connection, ProviderSetup, WebhookSetup};
 use super::{
-    Account, Answer, CandidatePage, NewJob, Page, Provider, ProviderError, SharedProvider,
+    Account, Answer, CandidatePage, JobList, NewJob, Page, Provider, ProviderError, SharedProvider,
     Snapshot, SubmitError,
 };
 use crate::config::{self, Config};
@@ -49,6 +49,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         capabilities: Capabilities {
             lists_jobs: true,
             submits: true,
+            chooses_model: true,
             webhooks: true,
             trainings: kind == Kind::Trainings,
         },
@@ -126,12 +127,13 @@ impl ReplicateAccount {
         let caller = Caller::new(CallerOptions {
             base_url: config.base_url.as_str().to_owned(),
             token: config.api_token.clone(),
-            missing_token: ProviderError::NoToken {
+            missing_token: Some(ProviderError::NoToken {
                 provider: TITLE,
                 variable: "REPLICATE_API_TOKEN",
-            },
+            }),
             timeout: Duration::from_secs(config.request_timeout_seconds),
             rate_limit_share: config.rate_limit_share,
+            headers: &[],
             health_listener,
         });
         Self {
@@ -189,17 +191,8 @@ impl Provider for Replicate {
         Box::pin(self.prediction(Method::GET, path, Urgency::Routine))
     }
 
-    fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page> {
-        Box::pin(async move {
-            let path = match cursor {
-                Some(cursor) => format!("{}?cursor={}", self.kind.path(), escaped(cursor)),
-                None => self.kind.path().to_owned(),
-            };
-            let Self { kind, account } = self;
-            let page: PredictionPage =
-                account.caller.call(Method::GET, &path, Urgency::Routine).await?;
-            Ok(page.into_page(cursor, kind.name(), timestamp::now(), &account.readers))
-        })
+    fn list(&self) -> Option<&dyn JobList> {
+        Some(self)
     }
 
     fn submit<'a>(&'a self, job: &'a NewJob) -> LocalBoxFuture<'a, Result<Snapshot, SubmitError>> {
@@ -207,34 +200,14 @@ impl Provider for Replicate {
             let (path, version) = self.address(&job.order.target).await?;
             let body = self.create_body(job, version);
             let asked_at = Some(timestamp::now());
-            let answer: Result<Prediction, _> = self.account.caller.post_once(&path, &body).await;
+            let answer: Result<Prediction, _> =
+                self.account.caller.send_once(Method::POST, &path, &body).await;
             let prediction = answer.map_err(|error| {
                 let may_be_taken = error.leaves_open();
                 SubmitError { error, may_be_taken }
             })?;
             let heard = self.heard(Source::Queue, asked_at);
             Ok(prediction.into_snapshot(heard, &self.account.readers))
-        })
-    }
-
-    fn candidates<'a>(
-        &'a self,
-        since: Option<Timestamp>,
-        cursor: Option<&'a str>,
-    ) -> Answer<'a, CandidatePage> {
-        Box::pin(async move {
-            let mut query = url::form_urlencoded::Serializer::new(String::new());
-            if let Some(cursor) = cursor {
-                query.append_pair("cursor", cursor);
-            }
-            if let Some(since) = since {
-                query.append_pair("created_after", &since.to_rfc3339());
-            }
-            let path = format!("{}?{}", self.kind.path(), query.finish());
-            let account = &self.account;
-            let page: PredictionPage =
-                account.caller.call(Method::GET, &path, Urgency::Urgent).await?;
-            page.into_candidates(cursor, since, account.submission_input.as_deref())
         })
     }
 
@@ -258,6 +231,42 @@ impl Provider for Replicate {
 
     fn health(&self) -> CallerHealth {
         self.account.caller.health()
+    }
+}
+
+impl JobList for Replicate {
+    fn page<'a>(&'a self, cursor: Option<&'a str>) -> Answer<'a, Page> {
+        Box::pin(async move {
+            let path = match cursor {
+                Some(cursor) => format!("{}?cursor={}", self.kind.path(), escaped(cursor)),
+                None => self.kind.path().to_owned(),
+            };
+            let Self { kind, account } = self;
+            let page: PredictionPage =
+                account.caller.call(Method::GET, &path, Urgency::Routine).await?;
+            Ok(page.into_page(cursor, kind.name(), timestamp::now(), &account.readers))
+        })
+    }
+
+    fn candidates<'a>(
+        &'a self,
+        since: Option<Timestamp>,
+        cursor: Option<&'a str>,
+    ) -> Answer<'a, CandidatePage> {
+        Box::pin(async move {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            if let Some(cursor) = cursor {
+                query.append_pair("cursor", cursor);
+            }
+            if let Some(since) = since {
+                query.append_pair("created_after", &since.to_rfc3339());
+            }
+            let path = format!("{}?{}", self.kind.path(), query.finish());
+            let account = &self.account;
+            let page: PredictionPage =
+                account.caller.call(Method::GET, &path, Urgency::Urgent).await?;
+            page.into_candidates(cursor, since, account.submission_input.as_deref())
+        })
     }
 }
 

@@ -28,6 +28,9 @@ impl Replicate {
                 Ok((training_path(version)?, None))
             }
             Target::Version(version) => Ok((create(), Some(version.clone()))),
+            Target::Resident => {
+                Err(ProviderError::Unsupported("Replicate must be told what to run"))
+            }
             Target::Deployment(name) => Ok((format!("/deployments/{name}/predictions"), None)),
             Target::Model(model) => {
                 let path = format!("/models/{model}/versions");
