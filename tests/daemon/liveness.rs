@@ -45,23 +45,26 @@ fn untold(simulator: &Simulator) -> String {
 /// A running job of which the daemon heard twelve minutes ago.
 async fn running(simulator: &Simulator, daemon: &TestDaemon) -> String {
     let job = untold(simulator);
-    was_running(daemon, &job).await;
+    daemon.record(vec![ran(&job)]).await;
     job
 }
 
-async fn was_running(daemon: &TestDaemon, job: &str) {
+fn ran(job: &str) -> Report {
     let said = Observation {
         status: Some(JobStatus::Running),
         provider_status: Some("processing".to_owned()),
         ..Observation::silent("replicate", job, Source::Webhook, minutes_ago(12))
     };
-    daemon.record(vec![Report::of_call(said, true)]).await;
+    Report::of_call(said, true)
 }
 
 /// The daemon asked for the job eleven minutes ago, and the provider did not know it.
 async fn was_missing(daemon: &TestDaemon, job: &str) {
-    let missing = Observation::missing("replicate", job, minutes_ago(11), None);
-    daemon.record(vec![Report::of_call(missing, false)]).await;
+    daemon.record(vec![missed(job)]).await;
+}
+
+fn missed(job: &str) -> Report {
+    Report::of_call(Observation::missing("replicate", job, minutes_ago(11), None), false)
 }
 
 fn frame(step: u32) -> String {
@@ -173,8 +176,8 @@ async fn the_daemon_asks_less_often_for_a_job_that_is_gone() {
     for route in [format!("GET /predictions/{gone}"), "GET /predictions".to_owned()] {
         simulator.fail_next(Fault::new(&route, FaultKind::NotFound).times(u32::MAX));
     }
-    was_running(&daemon, &gone).await;
-    was_missing(&daemon, &gone).await;
+    // Together, since a round in between would miss the job for the first time.
+    daemon.record(vec![ran(&gone), missed(&gone)]).await;
     let there = running(&simulator, &daemon).await;
     let mut events = EventStream::open(&daemon.url, Some("0")).await;
     events.next_of("job_gone").await;
