@@ -32,3 +32,4 @@ pub mod submission;
 pub mod timeline;
 pub mod timestamp;
 pub mod webhook_urls;
+pub mod words;
