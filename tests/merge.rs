@@ -209,13 +209,13 @@ proptest! {
             history.iter().filter_map(|said| said.progress.as_ref()).map(|p| p.log_bytes).max();
         prop_assert_eq!(job.progress.is_some(), longest_log.is_some());
         // Only the provider confirms, and only the state that the job is in.
-        let confirmed_at = history.iter()
+        let confirmed = history.iter()
             .filter(|said| said.by_provider && said.status.is_some())
             .filter(|said| Some(weight(said)) == weightiest.map(weight))
-            .map(|said| said.observed_at)
+            .map(|said| (said.observed_at, said.source))
             .max();
         let nothing_said = job.status == JobStatus::Pending;
-        prop_assert!(nothing_said || job.confirmed_at == confirmed_at);
+        prop_assert!(nothing_said || (job.confirmed_at, job.confirmed_by()) == confirmed.unzip());
     }
 
     #[test]

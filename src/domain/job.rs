@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::liveness::Liveness;
-use super::observation::Provenance;
+use super::observation::{Provenance, Source};
 use super::progress::Progress;
 use super::timestamp::Timestamp;
 
@@ -287,6 +287,11 @@ impl Job {
     /// What the provider calls the job's state; of a job that it does not know any more, `gone`.
     pub fn provider_word(&self) -> Option<&str> {
         self.gone_since().map_or(self.provider_status.as_deref(), |_| Some("gone"))
+    }
+
+    /// How the provider last confirmed the present state, where it did.
+    pub fn confirmed_by(&self) -> Option<Source> {
+        self.provenance.confirmed_by
     }
 
     /// When the job came into `status` by the provider's clock, where that is known.

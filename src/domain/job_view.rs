@@ -5,44 +5,46 @@ use serde::ser::SerializeMap;
 
 use super::cost::{Prices, to_usd};
 use super::job::{Job, JobId, JobStatus, JobType};
+use super::observation::Source;
 use super::progress::Progress;
 use super::timestamp::Timestamp;
 
 /// A job as clients see it at one moment.
 #[derive(Debug, Serialize)]
 pub struct JobView<'a> {
-    job_id: &'a JobId,
-    job_type: JobType,
-    provider: &'a str,
-    status: JobStatus,
-    config_name: Option<&'a str>,
-    created_at: Timestamp,
-    started_at: Option<Timestamp>,
-    completed_at: Option<Timestamp>,
-    cost_usd: Option<f64>,
-    hardware_type: Option<&'a str>,
-    error_message: Option<&'a str>,
-    output_url: Option<&'a str>,
+    pub(crate) job_id: &'a JobId,
+    pub(crate) job_type: JobType,
+    pub(crate) provider: &'a str,
+    pub(crate) status: JobStatus,
+    pub(crate) config_name: Option<&'a str>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) completed_at: Option<Timestamp>,
+    pub(crate) cost_usd: Option<f64>,
+    pub(crate) hardware_type: Option<&'a str>,
+    pub(crate) error_message: Option<&'a str>,
+    pub(crate) output_url: Option<&'a str>,
     /// Always null: nothing is uploaded through this daemon, and existing clients read the field.
-    upload_token: Option<&'a str>,
-    user_id: Option<&'a str>,
+    pub(crate) upload_token: Option<&'a str>,
+    pub(crate) user_id: Option<&'a str>,
     metadata: Metadata<'a>,
-    is_terminal: bool,
-    is_active: bool,
-    duration_seconds: Option<f64>,
+    pub(crate) is_terminal: bool,
+    pub(crate) is_active: bool,
+    pub(crate) duration_seconds: Option<f64>,
     /// The same as `completed_at`; the existing command line reads it.
-    finished_at: Option<Timestamp>,
-    provider_status: Option<&'a str>,
+    pub(crate) finished_at: Option<Timestamp>,
+    pub(crate) provider_status: Option<&'a str>,
     /// Since when a running job has taken no step, where that is too long.
-    stalled_since: Option<Timestamp>,
+    pub(crate) stalled_since: Option<Timestamp>,
     /// Since when the provider is asked to end the job, until it has.
-    cancel_requested_at: Option<Timestamp>,
+    pub(crate) cancel_requested_at: Option<Timestamp>,
     /// Its place among those that wait to be handed to the provider, where it is one and this was looked up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    queue_position: Option<usize>,
-    cost_is_estimate: bool,
-    confirmed_at: Option<Timestamp>,
-    progress: Option<&'a Progress>,
+    pub(crate) queue_position: Option<usize>,
+    pub(crate) cost_is_estimate: bool,
+    pub(crate) confirmed_at: Option<Timestamp>,
+    pub(crate) confirmed_by: Option<Source>,
+    pub(crate) progress: Option<&'a Progress>,
 }
 
 impl<'a> JobView<'a> {
@@ -80,6 +82,7 @@ impl<'a> JobView<'a> {
             queue_position: None,
             cost_is_estimate: estimate.is_some(),
             confirmed_at: job.confirmed_at,
+            confirmed_by: job.confirmed_by(),
             progress: job.progress.as_ref(),
         }
     }

@@ -24,7 +24,7 @@ use super::progress::{PackedSeries, Progress};
 use super::timestamp::{Timestamp, to_micros};
 
 /// The way by which we learnt something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A webhook told us.
@@ -251,6 +251,9 @@ pub struct Provenance {
     provider_status: Option<(Weight, i64)>,
     /// Which log the progress was read from.
     pub(super) log: Option<LogMark>,
+    /// How the provider last confirmed the present state; None where it did not.
+    #[serde(default)]
+    pub(super) confirmed_by: Option<Source>,
 }
 
 /// What an observation changed.
@@ -323,15 +326,18 @@ fn merge_state(job: &mut Job, observation: &Observation) {
     let Some(status) = observation.status else { return };
     let known = Weight::of(job.status, job.completed_at);
     let said = observation.weight();
-    let confirmed_at = observation.by_provider.then_some(observation.observed_at);
+    let confirmation =
+        observation.by_provider.then_some((observation.observed_at, observation.source));
+    let (confirmed_at, confirmed_by) = confirmation.unzip();
     if said > known {
         job.status = status;
         job.completed_at = observation.completed_at.filter(|_| status.is_terminal());
         job.status_since = Some(observation.observed_at);
-        job.confirmed_at = confirmed_at;
+        (job.confirmed_at, job.provenance.confirmed_by) = (confirmed_at, confirmed_by);
     } else if said == known {
         job.status_since = least(job.status_since, Some(observation.observed_at));
-        job.confirmed_at = job.confirmed_at.max(confirmed_at);
+        let known = (job.confirmed_at, job.provenance.confirmed_by);
+        (job.confirmed_at, job.provenance.confirmed_by) = known.max((confirmed_at, confirmed_by));
     }
 }
 

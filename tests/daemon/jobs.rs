@@ -98,6 +98,7 @@ async fn a_finished_job_has_every_field_of_the_contract(
             "cancel_requested_at": null,
         "cost_is_estimate": false,
             "confirmed_at": null,
+            "confirmed_by": "poll",
             "progress": null,
         })
     );
