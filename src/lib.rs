@@ -10,3 +10,4 @@ pub mod http;
 pub mod notification;
 pub mod provider;
 pub mod simulator;
+mod ui;

@@ -123,7 +123,7 @@ pub struct CloseStreams;
 
 /// Counts the open streams.
 #[derive(Debug, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Result<usize, SubscribeError>")]
 pub struct CountSubscribers;
 
 /// A subscriber has been handed everything up to a position from the log, and wants to listen
@@ -409,9 +409,9 @@ impl Handler<CloseStreams> for Broadcaster {
 }
 
 impl Handler<CountSubscribers> for Broadcaster {
-    type Result = usize;
+    type Result = Result<usize, SubscribeError>;
 
-    fn handle(&mut self, _: CountSubscribers, _: &mut Self::Context) -> usize {
-        self.open_streams().count()
+    fn handle(&mut self, _: CountSubscribers, _: &mut Self::Context) -> Self::Result {
+        Ok(self.open_streams().count())
     }
 }

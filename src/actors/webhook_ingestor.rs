@@ -23,7 +23,7 @@ use crate::domain::model_filter::ModelFilter;
 use crate::domain::signature::{
     SignatureError, SignatureHeaders, SigningKey, require_recent, verify,
 };
-use crate::domain::timestamp::now;
+use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::ProviderError;
 use crate::provider::log_readers::LogReaders;
 use crate::provider::webhook_body::{self, BodyError, WebhookBody};
@@ -55,6 +55,11 @@ pub struct IngestDelivery {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct FinishIngesting;
+
+/// When the last delivery came that was believed, since the daemon started.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Option<Timestamp>, IngestError>")]
+pub struct GetLastDelivery;
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +135,7 @@ pub struct WebhookIngestor {
     key: Arc<WebhookKey>,
     gathering: Vec<Gathered>,
     is_committing: bool,
+    last_delivery_at: Option<Timestamp>,
     /// Told when the last delivery is committed; Some once the daemon is stopping.
     finished: Option<Vec<oneshot::Sender<()>>>,
 }
@@ -149,6 +155,7 @@ impl WebhookIngestor {
             key: Arc::new(key),
             gathering: Vec::new(),
             is_committing: false,
+            last_delivery_at: None,
             finished: None,
         }
     }
@@ -160,6 +167,7 @@ impl WebhookIngestor {
         context: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<Receipt, IngestError>> {
         let (receipt, answer) = oneshot::channel();
+        self.last_delivery_at = Some(report.observation.observed_at);
         self.gathering.push(Gathered { report, receipt });
         self.commit(context);
         answer
@@ -339,5 +347,13 @@ impl Handler<FinishIngesting> for WebhookIngestor {
             // A dropped sender means that the actor is gone, and nothing is left to commit.
             let _ = finished.await;
         })
+    }
+}
+
+impl Handler<GetLastDelivery> for WebhookIngestor {
+    type Result = Result<Option<Timestamp>, IngestError>;
+
+    fn handle(&mut self, _: GetLastDelivery, _: &mut Self::Context) -> Self::Result {
+        Ok(self.last_delivery_at)
     }
 }

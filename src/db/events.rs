@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::on_each_backend;
 use super::retention::{BYTES_AT_ONCE, Keep};
 use super::schema::{event_head, events};
+use crate::domain::activity::ActivityQuery;
 use crate::domain::event::{Event, LoggedEvent, Seq};
 use crate::domain::job::JobId;
 use crate::domain::timestamp::{Timestamp, to_micros};
@@ -171,6 +172,63 @@ pub fn after(
             .load(c)
     })?;
     Ok(rows.into_iter().map(|(seq, json)| LoggedEvent { seq, json: json.into() }).collect())
+}
+
+/// How many positions of the log one look for activity goes through: a filter may let very few events
+/// pass, and there is no index for it.
+const LOOKED_THROUGH: Seq = 20_000;
+
+/// Events that were looked for, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundEvents {
+    /// The events, as JSON.
+    pub events: Vec<String>,
+    /// The position before which to go on; None at the beginning of the log.
+    pub next_before: Option<Seq>,
+    /// The position that was given out last.
+    pub newest: Seq,
+}
+
+/// The newest events that match.
+///
+/// # Errors
+/// Where the database fails.
+pub fn newest(
+    connection: &mut Connection,
+    query: &ActivityQuery,
+) -> Result<FoundEvents, StoreError> {
+    connection.read(|connection| {
+        let LogBounds { oldest, newest } = extent(connection)?.bounds;
+        let end = query.before.unwrap_or(newest + 1).min(newest + 1);
+        let begin = match query.job_id {
+            // Of one job there is an index.
+            Some(_) => oldest,
+            None => (end - LOOKED_THROUGH).max(oldest),
+        };
+        let rows: Vec<(Seq, String)> = on_each_backend!(connection, |c| {
+            let mut found = events::table
+                .filter(events::seq.ge(begin))
+                .filter(events::seq.lt(end))
+                .order(events::seq.desc())
+                .limit(query.limit as i64)
+                .select((events::seq, events::json))
+                .into_boxed();
+            if !query.kinds.is_empty() {
+                found = found.filter(events::kind.eq_any(&query.kinds));
+            }
+            if let Some(job_id) = &query.job_id {
+                found = found.filter(events::job_id.eq(&job_id.0));
+            }
+            found.load(c)
+        })?;
+        let is_full = rows.len() == query.limit;
+        let reached = rows.last().filter(|_| is_full).map_or(begin, |(seq, _)| *seq);
+        Ok(FoundEvents {
+            events: rows.into_iter().map(|(_, json)| json).collect(),
+            next_before: Some(reached).filter(|&reached| reached > oldest),
+            newest,
+        })
+    })
 }
 
 /// How many events a timeline is made of at most: the newest ones. A job has a handful, unless it is

@@ -1,5 +1,7 @@
 //! The curves of jobs.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::connection::Connection;
@@ -56,4 +58,23 @@ pub fn get(connection: &mut Connection, id: &JobId) -> Result<Option<PackedSerie
         job_series::table.find(&id.0).select(job_series::packed).get_result(c).optional()
     })?;
     Ok(packed.as_deref().map(PackedSeries::from_stored))
+}
+
+/// The curves of those of these jobs that have any.
+///
+/// # Errors
+/// Where the database fails.
+pub fn find_all(
+    connection: &mut Connection,
+    ids: &[&JobId],
+) -> Result<HashMap<JobId, PackedSeries>, StoreError> {
+    let ids: Vec<_> = ids.iter().map(|id| &id.0).collect();
+    let rows: Vec<(String, Vec<u8>)> = on_each_backend!(connection, |c| {
+        job_series::table
+            .filter(job_series::job_id.eq_any(ids))
+            .select((job_series::job_id, job_series::packed))
+            .load(c)
+    })?;
+    let series = |(id, packed): (String, Vec<u8>)| (JobId(id), PackedSeries::from_stored(&packed));
+    Ok(rows.into_iter().map(series).collect())
 }

@@ -234,6 +234,44 @@ pub fn delete(connection: &mut Connection, id: &JobId) -> Result<Job, StoreError
     Ok(job)
 }
 
+/// A query with the filters of a [`JobQuery`], but for that of the states. A boxed query cannot be cloned,
+/// so the filters are written once and used for each query anew.
+macro_rules! filtered {
+    ($query:expr, $statement:expr) => {{
+        let query: &JobQuery = $query;
+        let mut filtered = $statement.into_boxed();
+        if let Some(job_type) = query.job_type {
+            filtered = filtered.filter(jobs::job_type.eq(job_type.as_str()));
+        }
+        if let Some(provider) = &query.provider {
+            filtered = filtered.filter(jobs::provider.eq(provider));
+        }
+        if let Some(text) = &query.text {
+            // Both sides by the database's own `lower`, which may know fewer letters than Rust.
+            let pattern = lower(contains_pattern(text).into_sql::<Nullable<Text>>());
+            let id = lower(jobs::job_id.nullable()).like(pattern.clone()).escape('\\');
+            let name = lower(jobs::config_name).like(pattern.clone()).escape('\\');
+            let model = lower(jobs::model).like(pattern.clone()).escape('\\');
+            let error = lower(jobs::error_message).like(pattern).escape('\\');
+            // `x OR NULL` is not false but NULL, which matches no more than false does.
+            filtered = filtered.filter(id.or(name).or(model).or(error));
+        }
+        filtered
+    }};
+}
+
+/// The same, with the filter of the states.
+macro_rules! matching {
+    ($query:expr, $statement:expr) => {{
+        let mut matching = filtered!($query, $statement);
+        if !$query.statuses.is_empty() {
+            let words: Vec<_> = $query.statuses.iter().map(|status| status.as_str()).collect();
+            matching = matching.filter(jobs::status.eq_any(words));
+        }
+        matching
+    }};
+}
+
 /// A page of the jobs that match, and how many match in all.
 ///
 /// # Errors
@@ -242,39 +280,12 @@ pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, 
     if query.text.as_deref().is_some_and(is_no_text) {
         return Ok((Vec::new(), 0));
     }
-    // A boxed query cannot be cloned, so the filters are written once and used twice.
-    macro_rules! filtered {
-        ($table:expr) => {{
-            let mut filtered = $table.into_boxed();
-            if !query.statuses.is_empty() {
-                let words: Vec<_> = query.statuses.iter().map(|status| status.as_str()).collect();
-                filtered = filtered.filter(jobs::status.eq_any(words));
-            }
-            if let Some(job_type) = query.job_type {
-                filtered = filtered.filter(jobs::job_type.eq(job_type.as_str()));
-            }
-            if let Some(provider) = &query.provider {
-                filtered = filtered.filter(jobs::provider.eq(provider));
-            }
-            if let Some(text) = &query.text {
-                // Both sides by the database's own `lower`, which may know fewer letters than Rust.
-                let pattern = lower(contains_pattern(text).into_sql::<Nullable<Text>>());
-                let id = lower(jobs::job_id.nullable()).like(pattern.clone()).escape('\\');
-                let name = lower(jobs::config_name).like(pattern.clone()).escape('\\');
-                let model = lower(jobs::model).like(pattern.clone()).escape('\\');
-                let error = lower(jobs::error_message).like(pattern).escape('\\');
-                // `x OR NULL` is not false but NULL, which matches no more than false does.
-                filtered = filtered.filter(id.or(name).or(model).or(error));
-            }
-            filtered
-        }};
-    }
     connection.read(|connection| {
         let total = on_each_backend!(&mut *connection, |c| {
-            filtered!(jobs::table.select(diesel::dsl::count_star())).get_result(c)
+            matching!(query, jobs::table.select(diesel::dsl::count_star())).get_result(c)
         })?;
         let rows: Vec<JobRow<'_>> = on_each_backend!(connection, |c| {
-            let page = filtered!(jobs::table.select(JobRow::as_select()));
+            let page = matching!(query, jobs::table.select(JobRow::as_select()));
             let page = match query.sort {
                 JobSort::Newest => page.order(jobs::created_at.desc()),
                 JobSort::Oldest => page.order(jobs::created_at.asc()),
@@ -292,6 +303,54 @@ pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, 
         })?;
         Ok((rows.into_iter().map(Job::from).collect(), total))
     })
+}
+
+/// How many jobs there are in each state that match but for their state. A state without jobs is left out.
+///
+/// # Errors
+/// Where the database fails.
+pub fn counts(
+    connection: &mut Connection,
+    query: &JobQuery,
+) -> Result<Vec<(JobStatus, i64)>, StoreError> {
+    if query.text.as_deref().is_some_and(is_no_text) {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, i64)> = on_each_backend!(connection, |c| {
+        let by_status = jobs::table.group_by(jobs::status);
+        filtered!(query, by_status.select((jobs::status, diesel::dsl::count_star()))).load(c)
+    })?;
+    let known = |(word, count): (String, i64)| Some((word.parse().ok()?, count));
+    Ok(rows.into_iter().filter_map(known).collect())
+}
+
+/// Those of these jobs that there are, in no particular order.
+///
+/// # Errors
+/// Where the database fails.
+pub fn find_all(connection: &mut Connection, ids: &[JobId]) -> Result<Vec<Job>, StoreError> {
+    let ids: Vec<_> = ids.iter().map(|id| &id.0).filter(|id| !is_no_text(id)).collect();
+    let rows: Vec<JobRow<'_>> = on_each_backend!(connection, |c| {
+        jobs::table.filter(jobs::job_id.eq_any(ids)).select(JobRow::as_select()).load(c)
+    })?;
+    Ok(rows.into_iter().map(Job::from).collect())
+}
+
+/// The active job of a provider that was confirmed longest ago, or never.
+///
+/// # Errors
+/// Where the database fails.
+pub fn least_confirmed(connection: &mut Connection) -> Result<Option<Job>, StoreError> {
+    let row: Option<JobRow<'_>> = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(jobs::status.eq_any(JobStatus::ACTIVE.map(JobStatus::as_str)))
+            .filter(jobs::provider_job_id.is_not_null())
+            .order((jobs::confirmed_at.is_not_null(), jobs::confirmed_at.asc()))
+            .select(JobRow::as_select())
+            .first(c)
+            .optional()
+    })?;
+    Ok(row.map(Job::from))
 }
 
 /// Up to `limit` jobs after the one called `after`, in the order of their identifiers.

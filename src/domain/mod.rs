@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows actix, diesel, a socket or a clock. Time is always an argument.
 
+pub mod activity;
 pub mod audit;
 pub mod breaker;
 pub mod budget;
@@ -27,6 +28,7 @@ pub mod progress;
 pub mod queue;
 pub mod queue_view;
 pub mod rate_budget;
+pub mod session;
 pub mod signature;
 pub mod submission;
 pub mod timeline;

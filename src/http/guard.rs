@@ -10,7 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
+    AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
@@ -21,9 +21,11 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use url::Url;
 
-use super::Gateway;
 use super::error::ApiError;
+use super::{Gateway, dashboard};
 use crate::config::Server;
+use crate::domain::session;
+use crate::domain::timestamp::now;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -42,7 +44,15 @@ pub(super) async fn admit(
     } else if site.is_some() && is_preflight(&request) {
         request.into_response(preflight_answer()).map_into_right_body()
     } else if let Err(refusal) = check_door(server, &request) {
-        request.into_response(refusal.error_response()).map_into_right_body()
+        let path = request.match_info().as_str();
+        let is_at_door = dashboard::is_page(path) && matches!(refusal, ApiError::Unauthorized);
+        let answer = if is_at_door {
+            let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
+            dashboard::login_redirect(wanted)
+        } else {
+            refusal.error_response()
+        };
+        request.into_response(answer).map_into_right_body()
     } else {
         next.call(request).await?.map_into_left_body()
     };
@@ -98,7 +108,7 @@ fn check_door(server: &Server, request: &ServiceRequest) -> Result<(), ApiError>
     let host = text(request, HOST).unwrap_or_default();
     // The path by which the route is found: `/te%73t` leads to the same as `/test`.
     match door_of(request.match_info().as_str()) {
-        Door::Webhook | Door::Probe => Ok(()),
+        Door::Webhook | Door::Open => Ok(()),
         Door::Api if server.api_keys.is_empty() => {
             if host_is_ours(server, host) {
                 Ok(())
@@ -112,7 +122,9 @@ fn check_door(server: &Server, request: &ServiceRequest) -> Result<(), ApiError>
                 .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
                 .map(|(_, key)| key);
             let given = text(request, API_KEY).or(bearer);
-            if given.is_some_and(|given| key_is_known(&server.api_keys, given)) {
+            if given.is_some_and(|given| known_key(&server.api_keys, given).is_some())
+                || session_holds(server, request)
+            {
                 Ok(())
             } else {
                 Err(ApiError::Unauthorized)
@@ -125,8 +137,9 @@ fn check_door(server: &Server, request: &ServiceRequest) -> Result<(), ApiError>
 enum Door {
     /// A webhook's own signature.
     Webhook,
-    /// Nothing: whoever supervises the daemon has no key, and learns nothing but that it lives.
-    Probe,
+    /// Nothing: whoever supervises the daemon has no key, and learns nothing but that it lives; and whoever
+    /// stands before the door must see it.
+    Open,
     /// Credentials.
     Api,
 }
@@ -138,17 +151,32 @@ fn door_of(path: &str) -> Door {
         .is_some_and(|rest| rest != "test");
     match path {
         _ if webhook => Door::Webhook,
-        "/health/live" | "/health/ready" => Door::Probe,
-        "/api/cloud/health/live" | "/api/cloud/health/ready" => Door::Probe,
+        "/health/live" | "/health/ready" => Door::Open,
+        "/api/cloud/health/live" | "/api/cloud/health/ready" => Door::Open,
+        path if dashboard::is_open(path) => Door::Open,
         _ => Door::Api,
     }
 }
 
-/// Compares with every key, in a time that says nothing about any of them.
-fn key_is_known(keys: &[SecretString], given: &str) -> bool {
+/// The key that was given, compared with every one in a time that says nothing about any of them.
+pub(super) fn known_key<'a>(keys: &'a [SecretString], given: &str) -> Option<&'a SecretString> {
     let given = Sha256::digest(given);
-    keys.iter().fold(false, |known, key| {
-        known | bool::from(Sha256::digest(key.expose_secret()).ct_eq(&given))
+    keys.iter().fold(None, |known, key| {
+        let is_given = bool::from(Sha256::digest(key.expose_secret()).ct_eq(&given));
+        if is_given { Some(key) } else { known }
+    })
+}
+
+/// The cookie of somebody who has logged in.
+pub(super) const SESSION_COOKIE: &str = "jobsyncd_session";
+
+fn session_holds(server: &Server, request: &ServiceRequest) -> bool {
+    let cookies = text(request, COOKIE).unwrap_or_default().split(';');
+    let mut cookies = cookies.filter_map(|cookie| cookie.trim().split_once('='));
+    let session = cookies.find(|(name, _)| *name == SESSION_COOKIE);
+    session.is_some_and(|(_, session)| {
+        let keys = server.api_keys.iter();
+        keys.fold(false, |holds, key| holds | session::holds(session, key.expose_secret(), now()))
     })
 }
 

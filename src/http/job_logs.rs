@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
@@ -53,6 +54,24 @@ pub(super) async fn get(
         "matching_lines": matching_lines,
         "next_after": next_after,
     })))
+}
+
+/// `GET /api/cloud/jobs/{id}/logs/download`
+///
+/// The log as the provider has it, as a file of text.
+pub(super) async fn download(
+    id: Path<String>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let job = jobs::find(&gateway, id.into_inner()).await?;
+    let log = read(&gateway, &job).await?;
+    let name: String = job.job_id.0.chars().filter(char::is_ascii_alphanumeric).collect();
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.log\"")))
+        // Were a browser ever to show it, it would run nothing of it.
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
+        .body(log.to_string()))
 }
 
 /// The log that is kept of a job that has ended, or the one that the provider has now. Of a log that

@@ -49,7 +49,10 @@ pub fn parse_job_query(query: &str, providers: &[&'static str]) -> Result<JobQue
     job_query(&Query::parse(query), providers)
 }
 
-fn job_query(parameters: &Query<'_>, providers: &[&'static str]) -> Result<JobQuery, ApiError> {
+pub(super) fn job_query(
+    parameters: &Query<'_>,
+    providers: &[&'static str],
+) -> Result<JobQuery, ApiError> {
     let statuses = parameters.text("status").unwrap_or_default();
     let statuses = statuses.split(',').map(str::trim).filter(|word| !word.is_empty());
     let sort = match parameters.text("sort") {
@@ -123,7 +126,7 @@ pub(super) async fn get(id: Path<String>, gateway: Data<Gateway>) -> Result<Json
 }
 
 /// Whether a job may wait in the queue.
-fn may_have_position(job: &Job) -> bool {
+pub(super) fn may_have_position(job: &Job) -> bool {
     job.status == JobStatus::Pending && job.is_submitted()
 }
 

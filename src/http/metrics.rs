@@ -28,10 +28,10 @@ pub(super) struct Summary {
     credit_balance: Option<f64>,
     /// Always null, as long as the balance is.
     estimated_jobs_remaining: Option<u64>,
-    total_cost: f64,
+    pub(super) total_cost: f64,
     job_count: i64,
-    avg_job_duration_seconds: Option<f64>,
-    jobs_by_status: BTreeMap<String, i64>,
+    pub(super) avg_job_duration_seconds: Option<f64>,
+    pub(super) jobs_by_status: BTreeMap<String, i64>,
     cost_by_day: Vec<Day>,
     period_days: u32,
 }
@@ -62,12 +62,13 @@ pub(super) async fn summary(
 }
 
 /// The midnight (UTC) with which the period begins; today is its last day.
-fn first_instant(now: Timestamp, period_days: u32) -> Timestamp {
+pub(super) fn first_instant(now: Timestamp, period_days: u32) -> Timestamp {
     let first = now.date_naive() - Duration::days(i64::from(period_days) - 1);
     first.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
-fn summarise(rows: &[DayOfJobs], period_days: u32) -> Summary {
+/// The sums over the jobs of so many days.
+pub(super) fn summarise(rows: &[DayOfJobs], period_days: u32) -> Summary {
     let mut by_day: BTreeMap<i64, Vec<&DayOfJobs>> = BTreeMap::new();
     let mut summary = Summary { period_days, ..Summary::default() };
     for row in rows {

@@ -1,9 +1,11 @@
 //! The HTTP face of the daemon: one file a resource. Handlers ask an actor and answer; what can go
 //! wrong is mapped in [`error`] alone.
 
+mod activity;
 mod ask;
 mod client_address;
 mod costs;
+mod dashboard;
 pub mod error;
 mod events;
 mod guard;
@@ -58,6 +60,7 @@ use crate::actors::webhook_ingestor::WebhookIngestor;
 use crate::config;
 use crate::domain::cost::Prices;
 use crate::provider::registry::ProviderSetup;
+use crate::ui::assets::Assets;
 
 /// How handlers reach the daemon.
 #[derive(Clone)]
@@ -116,6 +119,7 @@ pub struct Gateway {
     doors: Doors,
     asker: Asker,
     lists: ListCache,
+    assets: Assets,
     started: Instant,
 }
 
@@ -137,7 +141,7 @@ impl Gateway {
         let provider_within = timeouts.max().unwrap_or(answer_within);
         let lists = ListCache::new(doors.version.clone());
         let asker = Asker::new(answer_within, provider_within);
-        Self { doors, asker, lists, started: Instant::now() }
+        Self { doors, asker, lists, assets: Assets::default(), started: Instant::now() }
     }
 
     /// The provider with this name.
@@ -191,6 +195,7 @@ pub fn routes(service: &mut ServiceConfig) {
             web::get().to(progress::inline_progress),
         ))
         .service(at("/api/cloud/jobs/{id}/logs", "GET", web::get().to(job_logs::get)))
+        .service(at("/api/cloud/jobs/{id}/logs/download", "GET", web::get().to(job_logs::download)))
         .service(at(
             "/api/cloud/jobs/{id}/logs/stream",
             "GET",
@@ -214,8 +219,10 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/cloud/polling/status", "GET", web::get().to(polling::status)))
         .service(at("/api/cloud/polling/setting", "PUT", web::put().to(polling::change)))
         .service(at("/api/events", "GET", web::get().to(events::subscribe)))
+        .service(at("/api/activity", "GET", web::get().to(activity::list)))
         .service(at("/api/webhooks/test", "POST", web::post().to(webhooks::test)));
     queue_routes(service);
+    dashboard::routes(service);
     service
         .service(at("/api/cloud/cost-limit/status", "GET", web::get().to(costs::limit_status)))
         .service(at("/api/cloud/hardware-options", "GET", web::get().to(costs::hardware_options)))

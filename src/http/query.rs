@@ -33,6 +33,12 @@ impl<'a> Query<'a> {
         Some(value.as_ref()).filter(|value| !value.is_empty())
     }
 
+    /// Every value of a parameter that may be given several times.
+    pub(super) fn all(&self, field: &str) -> impl Iterator<Item = &str> {
+        let given = self.0.iter().filter(move |(key, _)| key == field);
+        given.map(|(_, value)| value.as_ref()).filter(|value| !value.is_empty())
+    }
+
     /// A whole number within bounds.
     pub(super) fn integer(
         &self,

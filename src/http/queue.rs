@@ -162,7 +162,8 @@ pub(super) async fn position(
     })))
 }
 
-async fn snapshot(gateway: &Gateway) -> Result<QueueSnapshot, ApiError> {
+/// Everything that may still change in the queue, and what is usual.
+pub(super) async fn snapshot(gateway: &Gateway) -> Result<QueueSnapshot, ApiError> {
     let limits = gateway.config.queue.limits();
     gateway.asker.ask(&gateway.reader, Read(GetQueue { limits })).await
 }
@@ -182,14 +183,14 @@ pub(super) async fn positions(
 }
 
 /// The queue at one moment, as clients see it.
-struct Queue<'a> {
+pub(super) struct Queue<'a> {
     snapshot: &'a QueueSnapshot,
     schedule: Schedule<'a>,
     waits: std::collections::HashMap<JobId, f64>,
 }
 
 impl<'a> Queue<'a> {
-    fn new(snapshot: &'a QueueSnapshot) -> Self {
+    pub(super) fn new(snapshot: &'a QueueSnapshot) -> Self {
         let now = now();
         let QueueSnapshot { entries, limits, .. } = snapshot;
         let usual_seconds = median(&snapshot.past_runs_seconds);
@@ -201,13 +202,14 @@ impl<'a> Queue<'a> {
     }
 
     /// What is under way, in the order in which it came, then those that wait in theirs.
-    fn in_order(&self) -> Vec<&'a QueueEntry> {
+    pub(super) fn in_order(&self) -> Vec<&'a QueueEntry> {
         let mut entries: Vec<_> = self.snapshot.entries.iter().collect();
         entries.sort_by_key(|entry| (self.schedule.position(&entry.job_id), entry.id));
         entries
     }
 
-    fn view<'b>(&self, entry: &'b QueueEntry) -> EntryView<'b> {
+    /// An entry in its place.
+    pub(super) fn view<'b>(&self, entry: &'b QueueEntry) -> EntryView<'b> {
         let wait = self.waits.get(&entry.job_id).copied();
         EntryView::new(entry, &self.schedule, wait)
     }

@@ -42,6 +42,8 @@ pub struct CallerHealth {
     pub calls_left: u64,
     /// Whether there is the token that the calls need.
     pub has_token: bool,
+    /// What the provider said when it last refused the token, until it takes it again.
+    pub token_refused: Option<String>,
 }
 
 /// Who wants to know when the provider goes out of order (with its words) or comes back (None).
@@ -83,6 +85,7 @@ pub struct Caller {
     budget: RefCell<RateBudget>,
     breaker: RefCell<Breaker>,
     last_error: RefCell<Option<String>>,
+    token_refused: RefCell<Option<String>>,
     calls: Cell<u64>,
 }
 
@@ -111,6 +114,7 @@ impl Caller {
             clock,
             breaker: RefCell::default(),
             last_error: RefCell::default(),
+            token_refused: RefCell::default(),
             calls: Cell::new(0),
             options,
         }
@@ -177,6 +181,7 @@ impl Caller {
             calls: self.calls.get(),
             calls_left: self.budget.borrow().left(),
             has_token: self.options.token.is_some() || self.options.missing_token.is_none(),
+            token_refused: self.token_refused.borrow().clone(),
         }
     }
 
@@ -293,6 +298,13 @@ impl Caller {
 
     /// Tells the breaker how a call went, and the listener what the breaker makes of it.
     fn note(&self, error: Option<&ProviderError>) {
+        match error {
+            None => *self.token_refused.borrow_mut() = None,
+            Some(ProviderError::Refused { status: 401, detail }) => {
+                *self.token_refused.borrow_mut() = Some(detail.clone());
+            }
+            Some(_) => {}
+        }
         let outage = error.filter(|error| error.is_outage());
         let change = match outage {
             Some(error) => {

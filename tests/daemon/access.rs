@@ -13,7 +13,7 @@ const OTHER_KEY: &str = "another-key-for-another-user";
 const JOBS: &str = "/api/cloud/jobs";
 
 /// Every route that needs a key where there is one.
-const GUARDED: [(&str, &str); 20] = [
+const GUARDED: [(&str, &str); 24] = [
     ("GET", JOBS),
     ("GET", "/api/cloud/jobs?sync_active=true"),
     ("POST", "/api/cloud/jobs/sync"),
@@ -34,7 +34,14 @@ const GUARDED: [(&str, &str); 20] = [
     ("GET", "/health"),
     ("POST", "/api/webhooks/test"),
     ("GET", "/no/such/route"),
+    ("GET", "/api/activity"),
+    ("GET", "/api/cloud/jobs/a/logs/download"),
+    ("GET", "/updates/jobs"),
+    ("GET", "/updates/jobs/a"),
 ];
+
+/// Every page, which sends a browser without a session to the door instead.
+const PAGES: [&str; 6] = ["/", "/jobs/a", "/queue", "/activity", "/system", "/settings"];
 
 async fn ask(daemon: &TestDaemon, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     daemon.request(method.parse::<Method>().expect("a method"), path, headers, None).await
@@ -55,6 +62,10 @@ async fn everything_but_webhooks_and_probes_needs_a_key() {
         let challenge = answer.header("www-authenticate").map(str::to_owned);
         assert_eq!(challenge.as_deref(), Some("Bearer"), "{path}");
         answer.error(401, "unauthorized");
+    }
+    for path in PAGES {
+        let answer = daemon.get(path).await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (303, 0), "{path}");
     }
     for path in
         ["/health/live", "/health/ready", "/api/cloud/health/live", "/api/cloud/health/ready"]

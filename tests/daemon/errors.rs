@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::support::daemon::{Answer, Backend, TestDaemon, TestDatabase};
 
 /// Every route with the methods that it takes.
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 33] = [
     ("/api/cloud/jobs", "GET"),
     ("/api/cloud/jobs/sync", "POST"),
     ("/api/cloud/jobs/a", "GET, DELETE"),
@@ -32,6 +32,17 @@ const ROUTES: [(&str, &str); 22] = [
     ("/api/webhooks/test", "POST"),
     ("/api/webhooks/replicate", "POST"),
     ("/api/cloud/webhook/replicate", "POST"),
+    ("/api/cloud/jobs/a/logs/download", "GET"),
+    ("/api/activity", "GET"),
+    ("/", "GET"),
+    ("/jobs/a", "GET"),
+    ("/queue", "GET"),
+    ("/system", "GET"),
+    ("/settings", "GET"),
+    ("/updates/jobs", "GET"),
+    ("/assets/x/js/app.js", "GET"),
+    ("/login", "GET, POST"),
+    ("/logout", "POST"),
 ];
 
 /// The routes that read one job.
@@ -103,7 +114,11 @@ async fn an_unknown_route_is_not_found_in_the_form_of_the_contract() {
     let database = TestDatabase::new(Backend::Sqlite);
     let daemon = daemon(&database).await;
     for path in [
-        "/",
+        "/nothing",
+        "/jobs/",
+        "/jobs/a/b",
+        "/updates",
+        "/assets",
         "/api",
         "/api/cloud/jobs/",
         "/api/cloud/jobs/a/b",

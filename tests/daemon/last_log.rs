@@ -326,3 +326,25 @@ async fn of_a_log_beyond_the_bound_both_ends_are_kept() {
     assert!(log.contains("bytes of this log are not kept"));
     daemon.stop().await;
 }
+
+#[actix_web::test]
+async fn a_log_is_downloaded_as_it_is_and_never_shown_as_a_page() {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = daemon(&simulator, &database).await;
+    let hostile = "<script>alert(1)</script>\rstep 1/2\n\u{1b}[31mred\u{1b}[0m";
+    let job = simulator.create_job(JobSpec::manual()).expect("a job");
+    simulator.append_logs(&job, hostile).expect("it prints");
+    end(&simulator, &job, Duration::minutes(1));
+    daemon.sync().await;
+    daemon.logs_settled().await;
+    let file = daemon.get(&format!("/api/cloud/jobs/{job}/logs/download")).await;
+    assert_eq!(file.status, 200);
+    assert_eq!(file.body, hostile.as_bytes());
+    assert_eq!(file.header("content-type"), Some("text/plain; charset=utf-8"));
+    let disposition = file.header("content-disposition").expect("a name");
+    assert_eq!(disposition, format!("attachment; filename=\"{job}.log\""));
+    assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+    daemon.get("/api/cloud/jobs/nobody/logs/download").await.error(404, "job_not_found");
+    daemon.stop().await;
+}

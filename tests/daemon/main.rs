@@ -4,6 +4,7 @@
 mod support;
 
 mod access;
+mod activity;
 mod cancel;
 mod costs;
 mod curves;
@@ -20,6 +21,7 @@ mod progress;
 mod providers;
 mod queue;
 mod retention;
+mod sessions;
 mod submit;
 mod sync;
 mod sync_active;

@@ -361,7 +361,7 @@ async fn health_names_every_component_and_the_worst_one_decides() {
         assert!(health["timestamp"].as_str().is_some_and(|text| text.ends_with('Z')), "{health}");
         let components = health["components"].as_array().expect("a list");
         let names: Vec<_> = components.iter().map(|component| &component["name"]).collect();
-        assert_eq!(names, ["database", "polling", "queue", "logs", "replicate"]);
+        assert_eq!(names, ["database", "polling", "queue", "logs", "events", "jobs", "replicate"]);
         for component in components {
             assert!(component["latency_ms"].is_number() && component.get("message").is_some());
         }
@@ -372,7 +372,48 @@ async fn health_names_every_component_and_the_worst_one_decides() {
     let daemon = daemon_without_provider(&database).await;
     let health = daemon.get("/health").await.ok();
     assert_eq!(health["status"], "degraded");
-    assert_eq!(health["components"][4]["message"], "no API token is configured");
+    assert_eq!(health["components"][6]["message"], "no API token is configured");
+    daemon.stop().await;
+}
+
+#[actix_web::test]
+async fn health_tells_how_far_each_component_is_from_its_limits() {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = TestDaemon::builder().tracking(&simulator).start(&database).await;
+    let id = simulator.create_job(JobSpec::manual()).expect("a job");
+    daemon.sync().await;
+    let _listening = daemon.events().await;
+    let health = daemon.get("/health").await.ok();
+    let details = |name: &str| {
+        let components = health["components"].as_array().expect("a list");
+        let component = components.iter().find(|component| component["name"] == name);
+        component.expect(name)["details"].clone()
+    };
+    assert_eq!(details("database")["kind"], "SQLite");
+    assert_eq!(details("events")["open_streams"], 1);
+    assert_eq!(details("events")["newest_event"], 2);
+    assert_eq!(details("jobs")["least_confirmed_job"], json!(id));
+    assert_eq!(details("replicate")["calls_since_start"], 1);
+    assert_eq!(details("replicate")["last_webhook_at"], Value::Null);
+    assert_eq!(details("polling")["reconciliation_interval_seconds"], 300);
+    daemon.stop().await;
+}
+
+#[actix_web::test]
+async fn a_token_that_the_provider_refuses_is_told_until_it_is_taken() {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = TestDaemon::builder()
+        .tracking(&simulator)
+        .with("REPLICATE_API_TOKEN", "r8_of_somebody_else")
+        .start(&database)
+        .await;
+    daemon.post("/api/cloud/jobs/sync").await.error(502, "provider_refused");
+    let health = daemon.get("/health").await.ok();
+    let message = health["components"][6]["message"].as_str().expect("a message");
+    assert!(message.starts_with("it refuses the API token: "), "{message}");
+    assert!(!message.contains("r8_"), "{message}");
     daemon.stop().await;
 }
 

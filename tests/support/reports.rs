@@ -31,7 +31,7 @@ impl TestDaemon {
     /// How many streams the daemon has open.
     pub async fn count_streams(&self) -> usize {
         let broadcaster = &self.daemon.tasks().doors().broadcaster;
-        broadcaster.send(CountSubscribers).await.expect("a broadcaster")
+        broadcaster.send(CountSubscribers).await.expect("a broadcaster").expect("a count")
     }
 
     /// Asks again and again until so many streams are open; fails the test where that is not soon.

@@ -2,6 +2,7 @@
 //! writer. It never writes.
 
 pub mod costs;
+pub mod dashboard;
 pub mod notifications;
 pub mod queue;
 

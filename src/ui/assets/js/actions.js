@@ -1,0 +1,188 @@
+// What can be done goes through the API, like everybody else's calls.
+
+import { reloadList } from "./live.js";
+import { alarm, toast } from "./toasts.js";
+
+export function initActions() {
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-method], [data-sync], [data-copy], [data-open], [data-test]");
+    if (!target) return;
+    if (target.dataset.method) act(target);
+    else if (target.dataset.sync) sync(target);
+    else if (target.dataset.copy) copyAsCurl(target.dataset.copy);
+    else if (target.dataset.open) document.getElementById(target.dataset.open).showModal();
+    else if ("test" in target.dataset) testWebhook(target);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("form[data-api]")) return;
+    event.preventDefault();
+    submit(event.target);
+  });
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-submit=change]");
+    if (form) submit(form);
+    else if (event.target.matches("select[data-api]")) choose(event.target);
+  });
+}
+
+/** Calls the API. Answers its JSON, or throws an error with its words. */
+async function call(method, url, body) {
+  let answer;
+  try {
+    answer = await fetch(url, {
+      method,
+      headers: body === undefined ? {} : { "content-type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new Error("The daemon does not answer.");
+  }
+  if (answer.status === 401) location.assign("/login");
+  const json = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(json.detail ?? `The daemon answered ${answer.status}.`);
+  return json;
+}
+
+/** Runs `work` with a control that shows it, and cannot be used meanwhile. */
+async function busy(control, work) {
+  const hadFocus = document.activeElement === control;
+  control.setAttribute("aria-busy", "true");
+  control.disabled = true;
+  try {
+    return await work();
+  } finally {
+    // It may have been drawn anew meanwhile.
+    const now = (control.id && document.getElementById(control.id)) || control;
+    for (const drawn of [control, now]) {
+      drawn.removeAttribute("aria-busy");
+      drawn.disabled = false;
+    }
+    if (hadFocus && (document.activeElement === document.body || document.activeElement === null)) now.focus();
+  }
+}
+
+/** A button that calls the API, after a question where one is asked. */
+async function act(control) {
+  const { method, url, done, then, confirm } = control.dataset;
+  if (confirm && !(await isSure(control.dataset))) return;
+  try {
+    const answer = await busy(control, () => call(method, url));
+    toast(done, answer.message ?? "");
+    document.dispatchEvent(new CustomEvent("jobsyncd:refresh"));
+    if (then) location.assign(then);
+  } catch (error) {
+    alarm("That did not work", error.message, () => act(control));
+  }
+}
+
+function isSure({ confirm, confirmText, confirmYes }) {
+  const dialog = document.getElementById("confirm");
+  dialog.querySelector("h2").textContent = confirm;
+  document.getElementById("confirm-text").textContent = confirmText;
+  dialog.querySelector("[data-part=yes]").textContent = confirmYes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
+/** Discovers jobs (page, "Web UI Sync Button"). */
+async function sync(control) {
+  if (control.disabled) return;
+  const { sync: provider, title } = control.dataset;
+  try {
+    const found = await busy(control, () => call("POST", "/api/cloud/jobs/sync", { provider }));
+    const jobs = found.synced === 1 ? "job" : "jobs";
+    const calls = found.provider_calls === 1 ? "call" : "calls";
+    toast(
+      `Discovered ${found.synced} ${jobs} from ${title}`,
+      `${found.updated} updated, ${found.unchanged} unchanged, in ${found.provider_calls} ${calls}`,
+    );
+    await reloadList();
+  } catch (error) {
+    alarm(`${title} could not be synced`, error.message, () => sync(document.getElementById(control.id) ?? control));
+  }
+}
+
+function fieldsOf(form) {
+  const fields = {};
+  for (const field of form.elements) {
+    if (!field.name || (field.type === "radio" && !field.checked)) continue;
+    if (field.type === "checkbox") fields[field.name] = field.checked;
+    else if (field.value === "" && field.dataset.empty === "null") fields[field.name] = null;
+    else if (field.type === "number") fields[field.name] = Number(field.value);
+    else if ("json" in field.dataset) fields[field.name] = JSON.parse(field.value);
+    else fields[field.name] = field.value;
+  }
+  // A limit that is switched off keeps no amount.
+  if (fields.cost_limit_enabled === false) delete fields.cost_limit_amount;
+  return fields;
+}
+
+async function submit(form) {
+  const [method, url] = form.dataset.api.split(" ");
+  const control = form.querySelector("button:not([type=button])") ?? form;
+  try {
+    await busy(control, () => call(method, url, fieldsOf(form)));
+    toast(form.dataset.done);
+    await freshen();
+  } catch (error) {
+    alarm("That was not saved", error.message);
+  }
+}
+
+async function choose(select) {
+  const [method, url] = select.dataset.api.split(" ");
+  try {
+    await busy(select, () => call(method, url, { [select.dataset.field]: select.value }));
+    toast(select.dataset.done);
+  } catch (error) {
+    alarm("That was not changed", error.message);
+  }
+  document.dispatchEvent(new CustomEvent("jobsyncd:refresh"));
+}
+
+/** Shows the settings as they are now: one can follow from another. */
+async function freshen() {
+  if (document.documentElement.dataset.view !== "settings") return;
+  await htmx.ajax("GET", location.pathname, {
+    source: document.getElementById("updates"),
+    target: "#main",
+    select: "#main",
+    swap: "outerMorph show:none",
+  });
+}
+
+async function testWebhook(control) {
+  const form = control.form;
+  const output = form.querySelector("output");
+  const url = form.elements.webhook_url.value;
+  output.textContent = "Testing…";
+  try {
+    const result = await busy(control, () => call("POST", "/api/webhooks/test", { webhook_url: url, timeout: 10 }));
+    const time = `${Math.round(result.latency_ms)} ms`;
+    output.textContent = result.success
+      ? `Something takes webhooks there: it answered ${result.status_code} within ${time}.`
+      : `That is no webhook: ${result.error}.`;
+  } catch (error) {
+    output.textContent = error.message;
+  }
+}
+
+/** Puts the call that shows a job into the clipboard. */
+async function copyAsCurl(path) {
+  const quoted = `'${`${location.origin}${path}`.replaceAll("'", "'\\''")}'`;
+  const hasKeys = document.querySelector("form[action='/logout']") !== null;
+  const command = hasKeys ? `curl -H "X-API-Key: $JOBSYNCD_API_KEY" ${quoted}` : `curl ${quoted}`;
+  try {
+    await navigator.clipboard.writeText(command);
+    toast("Copied", command);
+  } catch {
+    const dialog = document.getElementById("copy");
+    const text = dialog.querySelector("textarea");
+    text.value = command;
+    dialog.showModal();
+    text.select();
+  }
+}

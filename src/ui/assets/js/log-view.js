@@ -1,0 +1,291 @@
+// The log of a job: as many lines as fit the window are drawn, and blocks of lines are fetched as they come
+// into sight, so that a million lines scroll like a hundred.
+
+const LINES_A_BLOCK = 1000;
+const BLOCKS_KEPT = 40;
+const LINES_AROUND = 12;
+const MATCHES_A_REQUEST = 1000;
+const POLL_MILLISECONDS = 5000;
+/** Browsers draw nothing that is much higher than this. */
+const HEIGHT_MAX = 8_000_000;
+/** Longer lines are cut where they are shown; the download has them whole. */
+const CHARS_SHOWN = 4000;
+
+const whole = new Intl.NumberFormat("en");
+
+export function initLog() {
+  const section = document.getElementById("logs");
+  const id = document.getElementById("main")?.dataset.job;
+  if (section && id) new LogView(section, id);
+}
+
+class LogView {
+  constructor(section, id) {
+    this.part = (name) => section.querySelector(`[data-part=${name}]`);
+    this.view = this.part("view");
+    this.lines = this.part("lines");
+    this.id = id;
+    this.url = `/api/cloud/jobs/${encodeURIComponent(id)}/logs`;
+    this.total = 0;
+    this.blocks = new Map();
+    this.fetching = new Set();
+    this.target = 0;
+    this.search = { text: "", numbers: [], at: -1, total: 0, next: null };
+    this.listen(section);
+    this.open();
+  }
+
+  listen(section) {
+    this.view.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    new ResizeObserver(() => this.draw()).observe(this.view);
+    this.part("wrap").addEventListener("change", (event) => {
+      this.view.classList.toggle("wrap", event.target.checked);
+      this.draw();
+    });
+    this.part("follow").addEventListener("change", () => this.follow());
+    this.part("search").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.find(1);
+    });
+    this.part("search").elements.q.addEventListener("input", () => {
+      clearTimeout(this.searchTimer);
+      this.searchTimer = setTimeout(() => this.find(0), 200);
+    });
+    this.part("previous").addEventListener("click", () => this.find(-1));
+    this.lines.addEventListener("click", (event) => {
+      const link = event.target.closest("a");
+      if (!link) return;
+      event.preventDefault();
+      history.replaceState(history.state, "", link.hash);
+      this.target = Number(link.hash.slice(2));
+      this.draw();
+    });
+    addEventListener("hashchange", () => this.openTarget());
+    document.addEventListener("jobsyncd:event", (event) => event.detail.job_id === this.id && this.poll());
+    document.addEventListener("jobsyncd:refresh", () => this.poll());
+    setInterval(() => document.hidden || !this.isRunning() || this.poll(), POLL_MILLISECONDS);
+    if (location.hash === "#logs") section.scrollIntoView();
+  }
+
+  isRunning() {
+    return document.querySelector("#job-head .status-running") !== null;
+  }
+
+  async open() {
+    await this.fetchBlock(0);
+    if (!this.openTarget()) this.follow();
+  }
+
+  /** Goes to the line that the address names. */
+  openTarget() {
+    const number = /^#L(\d+)$/.exec(location.hash)?.[1];
+    if (!number) return false;
+    this.target = Number(number);
+    this.part("follow").checked = false;
+    this.view.scrollIntoView({ block: "nearest" });
+    this.goTo(this.target);
+    return true;
+  }
+
+  // What is fetched.
+
+  async ask(parameters) {
+    const answer = await fetch(`${this.url}?${new URLSearchParams(parameters)}`).catch(() => null);
+    if (answer === null) throw new Error("The daemon does not answer.");
+    const json = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(json.detail ?? `The daemon answered ${answer.status}.`);
+    return json;
+  }
+
+  async fetchBlock(block) {
+    if (this.fetching.has(block)) return;
+    this.fetching.add(block);
+    try {
+      const found = await this.ask({ after: block * LINES_A_BLOCK, limit: LINES_A_BLOCK });
+      this.take(block, found);
+    } catch (error) {
+      this.part("state").textContent = error.message;
+    } finally {
+      this.fetching.delete(block);
+    }
+  }
+
+  take(block, { lines, total_lines: total }) {
+    const known = this.blocks.get(block);
+    const isOther = known?.length > 0 && lines.length > 0 && known[0].text !== lines[0].text && lines.length > 1;
+    if (total < this.total || isOther) this.blocks.clear();
+    const isNew = total !== this.total;
+    this.total = total;
+    this.blocks.delete(block);
+    this.blocks.set(block, lines);
+    if (this.blocks.size > BLOCKS_KEPT) this.blocks.delete(this.blocks.keys().next().value);
+    this.part("state").textContent = total === 0 ? "Nothing was printed yet." : `${whole.format(total)} lines`;
+    if (isNew) this.resize();
+    this.draw();
+    if (isNew) this.follow();
+  }
+
+  /** Asks for what was printed since. The last line may have changed, too. */
+  poll() {
+    clearTimeout(this.pollTimer);
+    this.pollTimer = setTimeout(() => this.fetchBlock(Math.floor(Math.max(0, this.total - 1) / LINES_A_BLOCK)), 100);
+  }
+
+  // What is drawn.
+
+  row() {
+    return parseFloat(getComputedStyle(this.view).lineHeight);
+  }
+
+  resize() {
+    const height = Math.min(this.total * this.row(), HEIGHT_MAX);
+    this.part("size").style.height = `${height}px`;
+  }
+
+  /** The line at the top of the view, as a fraction. The end of the scroll bar is the end of the log. */
+  topLine() {
+    const { scrollTop, scrollHeight, clientHeight } = this.view;
+    const room = scrollHeight - clientHeight;
+    return room > 0 ? (Math.min(scrollTop, room) / room) * this.topLineMax() : 0;
+  }
+
+  topLineMax() {
+    return Math.max(0, this.total - this.view.clientHeight / this.row());
+  }
+
+  goTo(number) {
+    const { scrollHeight, clientHeight } = this.view;
+    const wanted = number - 1 - clientHeight / this.row() / 3;
+    const share = this.topLineMax() > 0 ? wanted / this.topLineMax() : 0;
+    this.view.scrollTop = Math.max(0, share) * (scrollHeight - clientHeight);
+    this.draw();
+  }
+
+  isAtEnd() {
+    const { scrollTop, scrollHeight, clientHeight } = this.view;
+    return scrollTop >= scrollHeight - clientHeight - 2;
+  }
+
+  follow() {
+    if (!this.part("follow").checked) return;
+    this.view.scrollTop = this.view.scrollHeight;
+    this.draw();
+  }
+
+  onScroll() {
+    // Who scrolls up wants to read there.
+    const follow = this.part("follow");
+    if (follow.checked !== this.isAtEnd()) follow.checked = this.isAtEnd();
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = null;
+      this.draw();
+    });
+  }
+
+  draw() {
+    if (this.view.clientHeight === 0) return;
+    const top = this.topLine();
+    const visible = Math.ceil(this.view.clientHeight / this.row()) + 1;
+    const first = Math.floor(top);
+    const from = Math.max(0, first - LINES_AROUND);
+    const to = Math.min(this.total, first + visible + LINES_AROUND);
+    const drawn = [];
+    for (let index = from; index < to; index += 1) drawn.push(this.line(index));
+    // The focus would be lost with the link that has it.
+    const focused = this.lines.contains(document.activeElement) ? document.activeElement.hash : null;
+    this.lines.replaceChildren(...drawn);
+    if (focused) this.lines.querySelector(`a[href="${focused}"]`)?.focus({ preventScroll: true });
+    this.place(drawn[first - from], top - first);
+  }
+
+  /** Puts the first visible line where the scroll bar is, whatever the heights of the lines. */
+  place(line, fraction) {
+    const { scrollTop, clientHeight } = this.view;
+    let offset = line ? scrollTop - line.offsetTop - fraction * line.offsetHeight : 0;
+    const room = clientHeight - this.lines.offsetHeight;
+    if (room > 0) offset = 0;
+    else if (this.isAtEnd()) offset = scrollTop + room;
+    this.lines.style.transform = `translateY(${Math.round(offset)}px)`;
+  }
+
+  line(index) {
+    const number = index + 1;
+    const block = Math.floor(index / LINES_A_BLOCK);
+    const lines = this.blocks.get(block);
+    if (!lines) this.fetchBlock(block);
+    const row = document.createElement("div");
+    const link = document.createElement("a");
+    link.href = `#L${number}`;
+    link.textContent = number;
+    const text = document.createElement("span");
+    this.write(text, lines?.[index % LINES_A_BLOCK]?.text ?? (lines ? "" : "…"));
+    row.append(link, text);
+    row.classList.toggle("is-target", number === this.target);
+    row.classList.toggle("is-current", number === this.search.numbers[this.search.at]);
+    return row;
+  }
+
+  /** A text as text, with what was searched for marked in it. */
+  write(place, text) {
+    const shown = text.length > CHARS_SHOWN ? `${text.slice(0, CHARS_SHOWN)}… (${whole.format(text.length)} characters)` : text;
+    const wanted = this.search.text.toLowerCase();
+    const lower = shown.toLowerCase();
+    // Letters that change their number when made small would move the marks.
+    if (!wanted || lower.length !== shown.length) {
+      place.textContent = shown;
+      return;
+    }
+    let end = 0;
+    for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, end)) {
+      const mark = document.createElement("mark");
+      mark.textContent = shown.slice(at, at + wanted.length);
+      place.append(shown.slice(end, at), mark);
+      end = at + wanted.length;
+    }
+    place.append(shown.slice(end));
+  }
+
+  // What is looked for.
+
+  async find(step) {
+    const text = this.part("search").elements.q.value;
+    if (text !== this.search.text) {
+      this.search = { text, numbers: [], at: -1, total: 0, next: 0 };
+      if (text) await this.findMore();
+      if (this.search.text !== text) return;
+      this.search.at = this.search.numbers.length ? 0 : -1;
+    } else if (this.search.numbers.length) {
+      let at = this.search.at + step;
+      if (at >= this.search.numbers.length && this.search.next !== null) await this.findMore();
+      if (at >= this.search.numbers.length) at = 0;
+      // From the first one back there is only the last that is known.
+      if (at < 0) at = this.search.numbers.length - 1;
+      this.search.at = at;
+    }
+    this.showMatch();
+  }
+
+  async findMore() {
+    const { search } = this;
+    try {
+      const found = await this.ask({ q: search.text, after: search.next, limit: MATCHES_A_REQUEST });
+      search.numbers.push(...found.lines.map((line) => line.number));
+      search.total = found.matching_lines;
+      search.next = found.next_after;
+    } catch (error) {
+      this.part("state").textContent = error.message;
+    }
+  }
+
+  showMatch() {
+    const { text, numbers, at, total } = this.search;
+    const place = text && total > 0 ? `${whole.format(at + 1)} of ${whole.format(total)} lines` : "";
+    this.part("matches").textContent = text && total === 0 ? "No line has it" : place;
+    if (at >= 0) {
+      this.part("follow").checked = false;
+      this.goTo(numbers[at]);
+    } else {
+      this.draw();
+    }
+  }
+}
