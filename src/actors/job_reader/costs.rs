@@ -18,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 const RECENT_DAYS: i64 = 14;
 
 /// The budget that is in force, and how it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetBudget {
     /// The configured one.
     pub configured: Budget,
@@ -127,7 +127,7 @@ impl BudgetTold {
 }
 
 /// For how long jobs on some hardware are billed, in seconds: the median of the last ones.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetUsualRun {
     /// The key of the hardware.
     pub hardware: String,

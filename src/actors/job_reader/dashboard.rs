@@ -33,7 +33,7 @@ impl JobRows {
 }
 
 /// A page of jobs with their curves, and how many there are in each state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetJobsView {
     /// Which jobs.
     pub query: JobQuery,
@@ -77,7 +77,7 @@ impl Question for GetJobsView {
 }
 
 /// Those of these jobs that there are, with their curves.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetJobRows(pub Vec<JobId>);
 
 impl Question for GetJobRows {
@@ -90,7 +90,7 @@ impl Question for GetJobRows {
 }
 
 /// The position in the log of events that was given out last.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetPosition;
 
 impl Question for GetPosition {
@@ -102,7 +102,7 @@ impl Question for GetPosition {
 }
 
 /// The active job that its provider confirmed longest ago, or never.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetLeastConfirmed;
 
 impl Question for GetLeastConfirmed {
@@ -113,8 +113,20 @@ impl Question for GetLeastConfirmed {
     }
 }
 
+/// Those of these jobs that there are.
+#[derive(Debug, Clone)]
+pub struct GetJobs(pub Vec<JobId>);
+
+impl Question for GetJobs {
+    type Answer = Vec<Job>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Vec<Job>, StoreError> {
+        jobs::find_all(connection, &self.0)
+    }
+}
+
 /// The newest events that match.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListActivity(pub ActivityQuery);
 
 impl Question for ListActivity {

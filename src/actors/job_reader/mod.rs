@@ -29,7 +29,7 @@ use crate::domain::timestamp::Timestamp;
 const READERS: usize = 2;
 
 /// A question about what is stored.
-pub trait Question: Send + 'static {
+pub trait Question: Clone + Send + 'static {
     /// What is answered.
     type Answer: Send + 'static;
 
@@ -49,7 +49,7 @@ impl<Q: Question> Message for Read<Q> {
 }
 
 /// One job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetJob(pub JobId);
 
 impl Question for GetJob {
@@ -61,7 +61,7 @@ impl Question for GetJob {
 }
 
 /// A page of jobs, and how many match in all.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListJobs(pub JobQuery);
 
 impl Question for ListJobs {
@@ -73,7 +73,7 @@ impl Question for ListJobs {
 }
 
 /// The active jobs that a round of polling asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListActiveJobs(pub RoundScope);
 
 impl Question for ListActiveJobs {
@@ -85,7 +85,7 @@ impl Question for ListActiveJobs {
 }
 
 /// Where the log of events begins and ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetLogBounds;
 
 impl Question for GetLogBounds {
@@ -97,7 +97,7 @@ impl Question for GetLogBounds {
 }
 
 /// Events after a position, oldest first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListEvents {
     /// The position before the first one wanted.
     pub after: Seq,
@@ -114,7 +114,7 @@ impl Question for ListEvents {
 }
 
 /// How a job came to be what it is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetTimeline(pub JobId);
 
 impl Question for GetTimeline {
@@ -130,7 +130,7 @@ impl Question for GetTimeline {
 }
 
 /// What became of the log of a finished job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetKeptLog(pub JobId);
 
 impl Question for GetKeptLog {
@@ -142,7 +142,7 @@ impl Question for GetKeptLog {
 }
 
 /// The jobs that have ended since an instant, and whose logs are still to be fetched.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListWantedLogs {
     /// The instant.
     pub since: Timestamp,
@@ -157,7 +157,7 @@ impl Question for ListWantedLogs {
 }
 
 /// The curves of a job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetSeries(pub JobId);
 
 impl Question for GetSeries {
@@ -169,7 +169,7 @@ impl Question for GetSeries {
 }
 
 /// How much room is taken by what is pruned.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetSizes;
 
 /// The answer.
@@ -199,7 +199,7 @@ impl Question for GetSizes {
 }
 
 /// A setting.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetSetting(pub Setting);
 
 impl Question for GetSetting {
@@ -211,7 +211,7 @@ impl Question for GetSetting {
 }
 
 /// Sums over the jobs that were created since an instant.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SumByDay {
     /// The first instant that counts.
     pub since: Timestamp,
@@ -244,10 +244,8 @@ impl Actor for JobReader {
     type Context = SyncContext<Self>;
 }
 
-impl<Q: Question> Handler<Read<Q>> for JobReader {
-    type Result = Result<Q::Answer, StoreError>;
-
-    fn handle(&mut self, Read(question): Read<Q>, _: &mut Self::Context) -> Self::Result {
+impl JobReader {
+    fn look_up<Q: Question>(&mut self, question: Q) -> Result<Q::Answer, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Connection::open(&self.url, Role::Reader)?,
@@ -255,6 +253,21 @@ impl<Q: Question> Handler<Read<Q>> for JobReader {
         let answer = question.look_up(&mut connection);
         if !answer.as_ref().is_err_and(StoreError::loses_connection) {
             self.connection = Some(connection);
+        }
+        answer
+    }
+}
+
+impl<Q: Question> Handler<Read<Q>> for JobReader {
+    type Result = Result<Q::Answer, StoreError>;
+
+    fn handle(&mut self, Read(question): Read<Q>, _: &mut Self::Context) -> Self::Result {
+        let was_open = self.connection.is_some();
+        let answer = self.look_up(question.clone());
+        // That a connection was lost is only noticed by asking, and whoever asks first is not to blame. A look-up
+        // changes nothing, so it may be repeated.
+        if was_open && answer.as_ref().is_err_and(StoreError::loses_connection) {
+            return self.look_up(question);
         }
         answer
     }

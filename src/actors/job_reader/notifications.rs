@@ -7,7 +7,7 @@ use crate::db::notifications::{self, ChannelState, Outgoing};
 use crate::domain::timestamp::Timestamp;
 
 /// The next message that is due to a channel.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetNextDue {
     /// The channel's name.
     pub channel: String,
@@ -24,7 +24,7 @@ impl Question for GetNextDue {
 }
 
 /// How channels do, in the order in which they are named.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetChannelStates(pub Vec<String>);
 
 impl Question for GetChannelStates {
@@ -38,7 +38,7 @@ impl Question for GetChannelStates {
 }
 
 /// Messages that could not be delivered, the last one first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListDeadLetters {
     /// How many at most.
     pub limit: i64,

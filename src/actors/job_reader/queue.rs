@@ -9,7 +9,7 @@ use crate::domain::job::{Job, JobId};
 use crate::domain::queue::{Limits, QueueEntry, QueueStatus};
 
 /// Everything that may still change in the queue, and what is usual.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetQueue {
     /// The configured limits.
     pub limits: Limits,
@@ -65,7 +65,7 @@ impl Question for GetQueue {
 }
 
 /// The entries that may still change, in the order in which they came, and the limits that hold.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetOpenEntries {
     /// The configured limits.
     pub limits: Limits,
@@ -82,7 +82,7 @@ impl Question for GetOpenEntries {
 }
 
 /// Entries that have ended, the last one first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListEndedEntries {
     /// How they ended.
     pub statuses: Vec<QueueStatus>,
@@ -101,7 +101,7 @@ impl Question for ListEndedEntries {
 }
 
 /// The entry of a job.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GetQueueEntry(pub JobId);
 
 impl Question for GetQueueEntry {
@@ -113,7 +113,7 @@ impl Question for GetQueueEntry {
 }
 
 /// The jobs of which it is not known whether the provider took them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListUnresolved;
 
 impl Question for ListUnresolved {
@@ -125,7 +125,7 @@ impl Question for ListUnresolved {
 }
 
 /// Those of these jobs of a provider that we know.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListKnownAtProvider {
     /// The provider's name.
     pub provider: String,
@@ -142,7 +142,7 @@ impl Question for ListKnownAtProvider {
 }
 
 /// The jobs that providers are still to be asked to end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ListToCancel;
 
 impl Question for ListToCancel {
