@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # The order of the prerequisites below is meant.
 .NOTPARALLEL:
-.PHONY: help demo build test test-deps lint simulate-faults mutants crash fuzz bench release install
+.PHONY: help demo build test test-deps lint screenshots simulate-faults mutants crash fuzz bench release install
 
 # Tools of the tests first; then rustup's, also for a shell that was open before Rust was installed.
 export PATH := $(CURDIR)/target/tools/bin:$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -39,6 +39,9 @@ lint: ## Check format, lints, dependencies, scripts and systemd units
 	cargo deny --locked --log-level error check licenses bans sources
 	shellcheck scripts/* .ci/run
 	scripts/check-unit
+
+screenshots: test-deps ## Take pictures of the dashboard into docs/screenshots
+	SCREENSHOTS=docs/screenshots cargo test --locked --test dashboard screenshots
 
 # Optimised: a million transitions then take a minute.
 simulate-faults = cargo test --locked --profile bench --test faults -- --nocapture

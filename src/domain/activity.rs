@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::event::Seq;
 use super::job::JobId;
+use super::observation::Source;
 use super::timestamp::Timestamp;
 use super::words::{UNKNOWN, grouped};
 
@@ -42,10 +43,8 @@ pub struct Activity {
     pub kind: String,
     /// The job that it is about.
     pub job_id: Option<JobId>,
-    /// What that job is called.
-    pub job_name: Option<String>,
     /// Who told us, where somebody did.
-    pub source: Option<String>,
+    pub source: Option<Source>,
     /// What happened, as a sentence without its subject.
     pub words: String,
 }
@@ -60,7 +59,7 @@ struct Told {
     #[serde(default)]
     job_id: Option<JobId>,
     #[serde(default)]
-    source: Option<String>,
+    source: Value,
     #[serde(flatten)]
     rest: Value,
 }
@@ -70,15 +69,13 @@ impl Activity {
     pub fn read(json: &str) -> Option<Self> {
         let told: Told = serde_json::from_str(json).ok()?;
         let words = words(&told.kind, &told.rest);
-        let job = &told.rest["job"];
-        let name = job["config_name"].as_str().or(job["metadata"]["model"].as_str());
         Some(Self {
             seq: told.seq,
             at: told.at,
             kind: told.kind,
             job_id: told.job_id,
-            job_name: name.map(str::to_owned),
-            source: told.source,
+            // A newer daemon may know sources that we do not.
+            source: serde_json::from_value(told.source).ok(),
             words,
         })
     }
@@ -143,13 +140,11 @@ mod tests {
         let failed = read(json!({
             "type": "job_status_changed", "seq": 7, "at": "2026-03-01T10:00:00Z", "job_id": "p1",
             "previous": "running", "status": "failed", "source": "webhook",
-            "job": {"config_name": "cats", "error_message": "out of memory"},
+            "job": {"error_message": "out of memory"},
         }));
         assert_eq!(failed.words, "running → failed: out of memory");
-        assert_eq!(
-            (failed.job_name.as_deref(), failed.source.as_deref()),
-            (Some("cats"), Some("webhook"))
-        );
+        assert_eq!(failed.job_id, Some(JobId::from("p1")));
+        assert_eq!(failed.source, Some(Source::Webhook));
         let synced = read(json!({
             "type": "sync_completed", "seq": 8, "at": "2026-03-01T10:00:00Z", "provider": "replicate",
             "synced": 1200, "updated": 1, "unchanged": 0, "provider_calls": 13, "error": "cut off",

@@ -1,12 +1,16 @@
 //! The log of events.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use url::form_urlencoded;
 
 use super::frame::Frame;
+use super::job_row::in_words;
 use super::text::{Instant, capitalised};
 use crate::domain::activity::{Activity, GROUPS};
 use crate::domain::event::Seq;
+use crate::domain::job::JobId;
 
 /// The whole page.
 #[derive(Debug, Template)]
@@ -34,17 +38,20 @@ pub(crate) struct ActivityRow {
     pub(crate) group: &'static str,
     pub(crate) job_id: Option<String>,
     pub(crate) job_name: String,
-    pub(crate) source: Option<String>,
+    pub(crate) source: Option<&'static str>,
     pub(crate) words: String,
 }
 
 impl ActivityRow {
-    pub(crate) fn new(activity: Activity) -> Self {
-        let Activity { seq, at, kind, job_id, job_name, source, words } = activity;
+    /// An event, with what its job is called now, if it still is.
+    pub(crate) fn new(activity: Activity, names: &HashMap<JobId, String>) -> Self {
+        let Activity { seq, at, kind, job_id, source, words } = activity;
         let group = GROUPS.into_iter().find(|(_, kinds)| kinds.contains(&kind.as_str()));
+        let name = job_id.as_ref().and_then(|id| names.get(id)).cloned();
         let job_id = job_id.map(|id| id.0);
-        let job_name = job_name.or_else(|| job_id.clone()).unwrap_or_default();
+        let job_name = name.or_else(|| job_id.clone()).unwrap_or_default();
         let group = group.map_or("other", |(name, _)| name);
+        let source = source.map(in_words);
         Self { seq, at: Instant(at), group, job_id, job_name, source, words }
     }
 }

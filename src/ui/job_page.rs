@@ -7,6 +7,7 @@ use super::facts::{Fact, FactValue};
 use super::frame::Frame;
 use super::job_row::{Row, in_words};
 use super::text::{Instant, capitalised, safe_link, significant};
+use crate::domain::observation::Source;
 use crate::domain::progress::Progress;
 use crate::domain::timeline::{Timeline, Transition};
 use crate::domain::words::{grouped, span};
@@ -49,8 +50,10 @@ pub(crate) struct TimelineStep {
 
 impl TimelineStep {
     fn new(transition: &Transition) -> Self {
-        let delay = transition.delay_seconds.map(|seconds| match seconds {
-            seconds if seconds < 0.0 => "known before the provider's clock says so".to_owned(),
+        // What we did ourselves we did not hear of.
+        let is_told = !matches!(transition.source, Source::User | Source::Queue);
+        let delay = transition.delay_seconds.filter(|_| is_told).map(|seconds| match seconds {
+            seconds if seconds < -1.0 => "the clocks differ".to_owned(),
             seconds if seconds < 1.0 => "known within a second".to_owned(),
             seconds => format!("known {} later", span(seconds)),
         });

@@ -65,13 +65,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// By its configuration, else by its model without the owner, else by its identifier.
     pub(crate) fn name(&self) -> String {
-        let model = self.job.model.as_deref();
-        let model = model.map(|model| model.rsplit('/').next().unwrap_or(model));
-        let names = [self.job.config_name.as_deref(), model];
-        let mut names = names.into_iter().flatten().map(clean).filter(|name| !name.is_empty());
-        names.next().unwrap_or_else(|| self.id().to_owned())
+        name_of(self.job)
     }
 
     /// What the name leaves open: of two runs of one configuration the model, of two of one model the job.
@@ -112,6 +107,10 @@ impl<'a> Row<'a> {
         let error = self.job.error_message.as_deref();
         let last = self.progress().and_then(|progress| progress.last_log.as_deref());
         clean(error.or(last).unwrap_or_default())
+    }
+
+    pub(crate) fn has_line(&self) -> bool {
+        self.stage().is_some() || !self.line().is_empty()
     }
 
     pub(crate) fn curve(&self) -> Option<&Sparkline> {
@@ -170,6 +169,15 @@ impl<'a> Row<'a> {
     pub(crate) fn confirmed_by(&self) -> Option<&'static str> {
         self.view.confirmed_by.map(in_words)
     }
+}
+
+/// What a job is called: by its configuration, else by its model without the owner, else by its identifier.
+pub(crate) fn name_of(job: &Job) -> String {
+    let model = job.model.as_deref();
+    let model = model.map(|model| model.rsplit('/').next().unwrap_or(model));
+    let names = [job.config_name.as_deref(), model];
+    let mut names = names.into_iter().flatten().map(clean).filter(|name| !name.is_empty());
+    names.next().unwrap_or_else(|| job.job_id.0.clone())
 }
 
 /// Who told us, for people.

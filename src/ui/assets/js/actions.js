@@ -65,12 +65,18 @@ async function busy(control, work) {
 async function act(control) {
   const { method, url, done, then, confirm } = control.dataset;
   if (confirm && !(await isSure(control.dataset))) return;
+  // What is done may take away what this page is about.
+  if (then) document.documentElement.dataset.leaving = "true";
   try {
     const answer = await busy(control, () => call(method, url));
+    if (then) {
+      location.assign(then);
+      return;
+    }
     toast(done, answer.message ?? "");
     document.dispatchEvent(new CustomEvent("jobsyncd:refresh"));
-    if (then) location.assign(then);
   } catch (error) {
+    delete document.documentElement.dataset.leaving;
     alarm("That did not work", error.message, () => act(control));
   }
 }

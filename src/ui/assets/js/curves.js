@@ -37,7 +37,7 @@ export function initCurves() {
   load();
   document.addEventListener("jobsyncd:event", (event) => {
     const isDue = performance.now() - askedAt > REFRESH_MILLISECONDS || event.detail.seq !== undefined;
-    if (event.detail.job_id === id && isDue) load();
+    if (event.detail.job_id === id && event.detail.type !== "job_deleted" && isDue) load();
   });
   document.addEventListener("jobsyncd:refresh", load);
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {

@@ -23,8 +23,6 @@ export function initLive() {
   document.addEventListener("jobsyncd:refresh", refreshAll);
   source.addEventListener("htmx:response:error", (event) => {
     if (event.detail.ctx.response.status === 401) location.assign("/login");
-    // The job of this page is there no more.
-    if (event.detail.ctx.response.status === 404) location.reload();
   });
   const interval = Number(main().dataset.interval);
   if (interval) setInterval(() => document.hidden || want({ rest: true }), interval * 1000);
@@ -42,9 +40,18 @@ function onEvent(event) {
     if (event.type === "job_deleted") row?.classList.add("is-gone");
     else if (row) wanted.rows.add(event.job_id);
     if (row || isLasting) want({ totals: isLasting });
+  } else if (isOfPage && event.type === "job_deleted") {
+    leave(event);
   } else if (main().dataset.job ? isOfPage : isLasting) {
     want({ rest: true });
   }
+}
+
+/** The job of this page is no more, or was only another name of one. */
+function leave({ merged_into: other }) {
+  if (document.documentElement.dataset.leaving) return;
+  if (other) location.assign(`/jobs/${encodeURIComponent(other)}`);
+  else location.reload();
 }
 
 /** Everything may have changed. */

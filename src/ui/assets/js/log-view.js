@@ -61,7 +61,9 @@ class LogView {
       this.draw();
     });
     addEventListener("hashchange", () => this.openTarget());
-    document.addEventListener("jobsyncd:event", (event) => event.detail.job_id === this.id && this.poll());
+    document.addEventListener("jobsyncd:event", ({ detail }) => {
+      if (detail.job_id === this.id && detail.type !== "job_deleted") this.poll();
+    });
     document.addEventListener("jobsyncd:refresh", () => this.poll());
     setInterval(() => document.hidden || !this.isRunning() || this.poll(), POLL_MILLISECONDS);
     if (location.hash === "#logs") section.scrollIntoView();
