@@ -43,8 +43,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 fn introduction(url: &str) -> String {
     format!(
         "
-jobsyncd is at {url}/api/cloud/jobs
-It tracks a simulated account, in which jobs come, train and end. Try:
+jobsyncd is at {url}/
+It tracks a simulated account, in which jobs come, train and end. Open that in a browser, or try:
 
   curl -X POST {url}/api/cloud/jobs/sync       # discover the account's jobs
   curl '{url}/api/cloud/jobs?status=running'   # what is training now, and how far it is

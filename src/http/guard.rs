@@ -48,7 +48,8 @@ pub(super) async fn admit(
         let is_at_door = dashboard::is_page(path) && matches!(refusal, ApiError::Unauthorized);
         let answer = if is_at_door {
             let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
-            dashboard::login_redirect(wanted)
+            // What was to be done is not done by coming back to it.
+            dashboard::login_redirect(if request.method() == Method::GET { wanted } else { "/" })
         } else {
             refusal.error_response()
         };
@@ -170,11 +171,15 @@ pub(super) fn known_key<'a>(keys: &'a [SecretString], given: &str) -> Option<&'a
 /// The cookie of somebody who has logged in.
 pub(super) const SESSION_COOKIE: &str = "jobsyncd_session";
 
+/// Whether one of the cookies is a session. Others of the host are not ours to understand: another program on
+/// another port may have set any bytes, or a cookie of the same name for some other path.
 fn session_holds(server: &Server, request: &ServiceRequest) -> bool {
-    let cookies = text(request, COOKIE).unwrap_or_default().split(';');
-    let mut cookies = cookies.filter_map(|cookie| cookie.trim().split_once('='));
-    let session = cookies.find(|(name, _)| *name == SESSION_COOKIE);
-    session.is_some_and(|(_, session)| {
+    let headers = request.headers().get_all(COOKIE);
+    let cookies = headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    let cookies =
+        cookies.filter_map(|cookie| std::str::from_utf8(cookie).ok()?.trim().split_once('='));
+    let mut sessions = cookies.filter(|(name, _)| *name == SESSION_COOKIE);
+    sessions.any(|(_, session)| {
         let keys = server.api_keys.iter();
         keys.fold(false, |holds, key| holds | session::holds(session, key.expose_secret(), now()))
     })

@@ -78,7 +78,9 @@ pub(super) async fn download(
 /// was pruned it is not asked: the provider keeps logs for an hour, and we keep them for longer.
 pub(super) async fn read(gateway: &Gateway, job: &Job) -> Result<Arc<str>, ApiError> {
     if let Some(log) = kept(gateway, job).await? {
-        return Ok(log.unpack().into());
+        // It can be large, and others wait for this thread.
+        let unpacked = actix_web::web::block(move || Arc::from(log.unpack()));
+        return unpacked.await.map_err(|_| ApiError::Busy);
     }
     let Some(provider_job_id) = job.provider_job_id.clone() else { return Ok("".into()) };
     let look = LookAtLog { provider: job.provider.clone(), provider_job_id };

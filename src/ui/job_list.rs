@@ -25,6 +25,8 @@ pub(crate) struct JobsPage<'a> {
 pub(crate) struct JobsUpdate<'a> {
     /// The rows that were asked for, as they are now.
     pub(crate) rows: Vec<Row<'a>>,
+    /// The jobs that were asked for and are no more, as JSON.
+    pub(crate) gone: String,
     /// Numbers and filters, where they were asked for.
     pub(crate) totals: Option<Totals<'a>>,
 }
@@ -224,8 +226,13 @@ impl JobsAddress {
     }
 
     /// The query string, without what is usual.
-    pub(crate) fn query(&self) -> String {
+    fn query(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(self.parameters()).finish()
+    }
+
+    /// Where what changes of the list is asked for.
+    pub(crate) fn updates(&self) -> String {
+        format!("/updates/jobs?{}", self.query())
     }
 
     fn href(&self) -> String {

@@ -68,13 +68,11 @@ pub(crate) fn count(number: i64) -> String {
     grouped(number.max(0).unsigned_abs())
 }
 
-/// A percentage, with one decimal where that tells something.
+/// A percentage, with one decimal where that tells something. It is cut and not rounded: all but one in ten
+/// thousand are not all.
 pub(crate) fn percent(percent: f64) -> String {
-    if percent > 0.0 && percent < 99.95 {
-        format!("{percent:.1} %")
-    } else {
-        format!("{percent:.0} %")
-    }
+    let tenths = (percent * 10.0 + 1e-6).floor() / 10.0;
+    if tenths > 0.0 && tenths < 100.0 { format!("{tenths:.1} %") } else { format!("{tenths:.0} %") }
 }
 
 /// A loss, a learning rate or a time: three significant digits.
@@ -141,9 +139,10 @@ mod tests {
 
     #[test]
     fn hundred_percent_is_not_said_before_the_end() {
-        assert_eq!(
-            (percent(99.94), percent(100.0), percent(0.0)),
-            ("99.9 %".into(), "100 %".into(), "0 %".into())
-        );
+        let cases =
+            [(99.99, "99.9 %"), (100.0, "100 %"), (0.0, "0 %"), (0.04, "0 %"), (13.8, "13.8 %")];
+        for (number, text) in cases {
+            assert_eq!(percent(number), text);
+        }
     }
 }

@@ -39,8 +39,11 @@ async fn who_logs_in_with_a_key_has_a_session_that_opens_pages_and_api() {
     for path in ["/", "/queue", "/api/cloud/jobs", "/health"] {
         assert_eq!(get(&daemon, path, session).await.status, 200, "{path}");
     }
-    let among_others = format!("theme=dark; {session}; x=y");
+    let among_others = format!("theme=dark; jobsyncd_session=of-some-other-path; {session}; x");
     assert_eq!(get(&daemon, "/", &among_others).await.status, 200);
+    // Who logs out after the session has ended does not come back to that.
+    let late = daemon.post("/logout").await;
+    assert_eq!(late.header("location"), Some("/login"));
     daemon.stop().await;
 
     // A restart ends no session, and another key ends all of the first.

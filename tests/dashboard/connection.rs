@@ -1,6 +1,8 @@
 //! How true the page is, and that it says so: live, catching up, polling, offline.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix_web::web::{Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -74,28 +76,54 @@ async fn who_comes_back_to_many_events_is_told_that_it_catches_up() {
     stage.leave().await;
 }
 
-/// A proxy that holds back streams, as some do, and passes on everything else.
-async fn holding_back(upstream: String) -> SocketAddr {
-    async fn pass(request: HttpRequest, body: Bytes, upstream: Data<String>) -> HttpResponse {
-        if request.path() == "/api/events" {
-            return std::future::pending().await;
+/// What a proxy does to what passes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mischief {
+    /// It holds back streams, as some do.
+    HoldsBack,
+    /// It answers the first updates itself: that the daemon does not.
+    FailsUpdates,
+}
+
+/// A proxy before the daemon.
+async fn proxy(upstream: &str, mischief: Mischief) -> SocketAddr {
+    #[derive(Clone)]
+    struct Way {
+        upstream: String,
+        mischief: Mischief,
+        failures: Arc<AtomicU32>,
+    }
+
+    async fn pass(request: HttpRequest, body: Bytes, way: Data<Way>) -> HttpResponse {
+        let Way { upstream, mischief, failures } = way.get_ref();
+        match (mischief, request.path()) {
+            (Mischief::HoldsBack, "/api/events") => return std::future::pending().await,
+            (Mischief::FailsUpdates, "/updates/jobs")
+                if failures.fetch_add(1, Ordering::Relaxed) < 2 =>
+            {
+                return HttpResponse::BadGateway().body("<p>nothing</p>");
+            }
+            _ => {}
         }
-        let address = format!("{}{}", upstream.as_str(), request.uri());
-        let mut call = awc::Client::new().request(request.method().clone(), address);
-        if let Some(kind) = request.headers().get("content-type") {
-            call = call.insert_header(("content-type", kind.clone()));
+        let mut call = awc::Client::new()
+            .request(request.method().clone(), format!("{upstream}{}", request.uri()));
+        for name in ["content-type", "last-event-id"] {
+            if let Some(value) = request.headers().get(name) {
+                call = call.insert_header((name, value.clone()));
+            }
         }
-        let mut answer = call.no_decompress().send_body(body).await.expect("the daemon answers");
+        let answer = call.no_decompress().send_body(body).await.expect("the daemon answers");
         let mut passed = HttpResponse::build(answer.status());
         for (name, value) in answer.headers() {
             if name != "content-length" && name != "transfer-encoding" && name != "connection" {
                 passed.append_header((name.clone(), value.clone()));
             }
         }
-        passed.body(answer.body().await.expect("a body"))
+        passed.streaming(answer)
     }
+    let way = Way { upstream: upstream.to_owned(), mischief, failures: Arc::default() };
     let server = HttpServer::new(move || {
-        App::new().app_data(Data::new(upstream.clone())).default_service(web::to(pass))
+        App::new().app_data(Data::new(way.clone())).default_service(web::to(pass))
     });
     let server = server.workers(1).disable_signals().bind("127.0.0.1:0").expect("a port");
     let address = server.addrs()[0];
@@ -107,13 +135,37 @@ async fn holding_back(upstream: String) -> SocketAddr {
 async fn behind_a_proxy_that_holds_back_the_stream_the_page_polls_and_says_so() {
     let stage = Stage::set().await;
     let (id, taken) = stage.running("cats", 100).await;
-    let proxy = holding_back(stage.daemon.url.clone()).await;
+    let proxy = proxy(&stage.daemon.url, Mischief::HoldsBack).await;
     let browser = Browser::open(Reader::default()).await;
     browser.go(&format!("http://{proxy}/")).await;
     browser.shows("#connection", "Polling something on the way holds back the stream").await;
+    // A tab that takes over goes on polling.
+    let first = browser.this_tab().await;
+    let second = browser.new_tab().await;
+    browser.go(&format!("http://{proxy}/")).await;
+    browser.shows("#connection", "Polling").await;
+    browser.switch_to(&first).await;
+    browser.close_tab().await;
+    browser.switch_to(&second).await;
     stage.end(&taken, JobUpdate::status(Status::Succeeded)).await;
     browser.shows(&format!("[id='job-{id}'] .job-status"), "Completed").await;
     browser.close().await;
+    stage.leave().await;
+}
+
+#[actix_web::test]
+async fn an_update_that_failed_is_asked_for_again() {
+    let stage = Stage::set().await;
+    let (id, taken) = stage.running("cats", 100).await;
+    let proxy = proxy(&stage.daemon.url, Mischief::FailsUpdates).await;
+    let browser = Browser::open(Reader::default()).await;
+    browser.go(&format!("http://{proxy}/")).await;
+    browser.is_live().await;
+    stage.end(&taken, JobUpdate::status(Status::Succeeded)).await;
+    browser.shows(&format!("[id='job-{id}'] .job-status"), "Completed").await;
+    browser.shows("#chip-completed", "Completed 1").await;
+    // The browser itself remarks on the 502.
+    browser.abandon().await;
     stage.leave().await;
 }
 

@@ -107,6 +107,16 @@ async fn the_door_and_a_page_that_is_not_there_keep_nobody_out_either() {
     assert_eq!(violations(&browser).await, Vec::<String>::new());
     browser.click("form[action='/logout'] button").await;
     browser.when("location.pathname === '/login'").await;
+
+    // A session that has ended leads to the door and back, and takes nothing away from the page.
+    browser.write("#key", "correct-horse-battery").await;
+    browser.click("form button").await;
+    browser.is_live().await;
+    browser.devtools("Network.clearBrowserCookies", json!({})).await;
+    browser.click("#chip-failed").await;
+    browser
+        .when("location.pathname + location.search === '/login?next=%2F%3Fstatus%3Dfailed'")
+        .await;
     // The browser itself remarks on the 401 and the 404.
     browser.abandon().await;
     stage.leave().await;
@@ -210,11 +220,16 @@ async fn who_moves_by_tab_sees_where_and_can_skip_to_the_content() {
     stage.leave().await;
 }
 
-/// Views that are wider than the window, and by what.
-const OVERFLOWS: &str = "const wide = document.documentElement.scrollWidth;
-    return wide <= innerWidth ? '' : `${wide} > ${innerWidth}: ` + [...document.querySelectorAll('body *')]
-        .filter((element) => element.getBoundingClientRect().right > innerWidth + 1).slice(0, 4)
-        .map((element) => element.outerHTML.slice(0, 120)).join(' | ')";
+/// What of a page is beyond the right edge of a window that is so wide. On a phone the window itself would
+/// become as wide as what does not fit.
+fn overflow(width: u32) -> String {
+    format!(
+        "const wide = document.documentElement.scrollWidth;
+        return wide <= {width} ? '' : `${{wide}}: ` + [...document.querySelectorAll('body *')]
+            .filter((element) => element.getBoundingClientRect().right > {width} + 1).slice(0, 4)
+            .map((element) => element.outerHTML.slice(0, 120)).join(' | ')"
+    )
+}
 
 #[rstest]
 #[case::a_phone(Reader::phone())]
@@ -226,12 +241,13 @@ async fn every_view_fits_into_the_window(#[case] reader: Reader) {
     let name = "a-name-without-any-blank-".repeat(8);
     stage.daemon.post_json("/api/queue/concurrency", &json!({"max_concurrent": 9})).await.ok();
     let (long, _) = stage.running(&name, 300).await;
+    let overflow = overflow(reader.width);
     let browser = Browser::open(reader).await;
     for view in VIEWS.into_iter().chain(["/jobs/{long}"]) {
         let view = view.replace("{id}", &id).replace("{long}", &long);
         browser.go(&stage.url(&view)).await;
         browser.is_live().await;
-        assert_eq!(browser.run(OVERFLOWS).await, "", "{view}");
+        assert_eq!(browser.run(&overflow).await, "", "{view}");
     }
     // What the list says is all there.
     browser.go(&stage.url("/?q=botanical")).await;

@@ -1,6 +1,6 @@
 //! The list: numbers, filters, rows, Sync, and what is new.
 
-use jobsyncd::simulator::{ErrorBody, Fault, FaultKind, JobUpdate, Seed, Status};
+use jobsyncd::simulator::{ErrorBody, Fault, FaultKind, JobKind, JobSpec, JobUpdate, Seed, Status};
 use serde_json::json;
 
 use crate::browser::{Browser, Reader};
@@ -101,6 +101,16 @@ async fn chips_search_and_order_have_true_totals_and_an_address_each() {
     browser.write("#q", "x").await;
     browser.shows("#jobs .empty h2", "No job matches").await;
 
+    browser.go(&stage.url("/?status=failed")).await;
+    browser.is_live().await;
+    let choose = "const order = document.querySelector('#sort'); order.value = 'oldest';
+        order.dispatchEvent(new Event('change', {bubbles: true}))";
+    browser.run(choose).await;
+    browser.when("location.search === '?sort=oldest&status=failed'").await;
+    // Other totals than those of the list before; nothing of it is new.
+    browser.when("document.querySelector('#listed').dataset.for === document.querySelector('#jobs').dataset.updates").await;
+    assert_eq!(browser.text("#new-jobs").await, "");
+
     // An address says it all.
     browser.go(&stage.url("/?status=failed&sort=oldest&limit=10")).await;
     assert_eq!(browser.count("tr.job").await, 10);
@@ -112,6 +122,39 @@ async fn chips_search_and_order_have_true_totals_and_an_address_each() {
     browser.back().await;
     browser.shows("#shown", "1 to 10 of 20 jobs").await;
     browser.is_live().await;
+    browser.close().await;
+    stage.leave().await;
+}
+
+#[actix_web::test]
+async fn where_there_are_several_providers_the_list_is_filtered_and_synced_by_each() {
+    let stage = Stage::set_with(|builder| {
+        builder.with("JOBSYNCD__PROVIDERS__REPLICATE__TRAININGS", "true")
+    })
+    .await;
+    stage.simulator.seed(&Seed::new(2, &[Status::Processing]));
+    let training = JobSpec {
+        kind: JobKind::Training,
+        destination: Some("me/mine".to_owned()),
+        ..JobSpec::manual()
+    };
+    stage.simulator.create_job(training).expect("a training");
+    let browser = Browser::open(Reader::default()).await;
+    browser.go(&stage.url("/")).await;
+    browser.is_live().await;
+    browser.click("#sync-replicate").await;
+    browser.shows("#toasts", "Discovered 2 jobs from Replicate").await;
+    browser.click("#sync-replicate-trainings").await;
+    browser.when("document.querySelectorAll('tr.job').length === 3").await;
+    browser
+        .run(
+            "const choice = document.querySelector('#provider'); choice.value = 'replicate-trainings';
+            choice.dispatchEvent(new Event('change', {bubbles: true}))",
+        )
+        .await;
+    browser.when("location.search === '?provider=replicate-trainings'").await;
+    browser.when("document.querySelectorAll('tr.job').length === 1").await;
+    browser.shows("#chip-all", "All 1").await;
     browser.close().await;
     stage.leave().await;
 }

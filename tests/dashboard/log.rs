@@ -33,11 +33,19 @@ async fn a_log_goes_on_while_it_is_looked_at_and_stays_where_its_reader_is() {
     stage.simulator.append_logs(&taken, &lines(301, 310)).expect("it prints");
     sees(&browser, 310).await;
 
+    // What is selected stays selected while more is printed.
+    let select = "const line = document.querySelector('.log-lines > div:nth-last-child(3) span');
+        getSelection().selectAllChildren(line); return getSelection().toString()";
+    let selected = browser.run(select).await;
+    stage.simulator.append_logs(&taken, "line number 310b\n").expect("it prints");
+    browser.shows(".log-state", "311 lines").await;
+    assert_eq!(browser.run("return getSelection().toString()").await, selected);
+
     // Who scrolls up stays there.
     browser.run("document.querySelector('.log').scrollTop = 0").await;
     sees(&browser, 1).await;
     browser.when("!document.querySelector('[data-part=follow]').checked").await;
-    stage.simulator.append_logs(&taken, &lines(311, 320)).expect("it prints");
+    stage.simulator.append_logs(&taken, &lines(311, 319)).expect("it prints");
     browser.shows(".log-state", "320 lines").await;
     sees(&browser, 1).await;
     browser.click("[data-part=follow]").await;

@@ -1,4 +1,4 @@
-//! Questions of the dashboard: what one of its views shows, looked up in one read.
+//! Questions of the dashboard: what one of its views shows, looked up with one message.
 
 use std::collections::HashMap;
 
@@ -39,6 +39,8 @@ pub struct GetJobsView {
     pub query: JobQuery,
     /// From when on jobs are summed by day.
     pub since: Timestamp,
+    /// Whether the curves are wanted as well.
+    pub with_series: bool,
 }
 
 /// The answer.
@@ -66,7 +68,10 @@ impl Question for GetJobsView {
         let position = events::head(connection)?;
         let (jobs, total) = jobs::list(connection, &self.query)?;
         Ok(JobsView {
-            rows: JobRows::look_up(connection, jobs)?,
+            rows: match self.with_series {
+                true => JobRows::look_up(connection, jobs)?,
+                false => JobRows { jobs, ..JobRows::default() },
+            },
             total,
             counts: jobs::counts(connection, &self.query)?,
             all_counts: jobs::counts(connection, &JobQuery::default())?,

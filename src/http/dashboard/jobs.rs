@@ -4,6 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use serde_json::json;
+
 use super::{frame, html, notices, or_problem};
 use crate::actors::job_reader::Read;
 use crate::actors::job_reader::dashboard::{GetJobRows, GetJobsView, JobRows, JobsView};
@@ -33,7 +35,7 @@ const ROWS_MAX: usize = 500;
 pub(super) async fn page(request: HttpRequest, gateway: Data<Gateway>) -> HttpResponse {
     let page = async {
         let query = job_query(&Query::of(&request), &gateway.provider_names())?;
-        let view = view(&gateway, query.clone()).await?;
+        let view = view(&gateway, query.clone(), true).await?;
         let now = now();
         let list = list(&gateway, query, &view, now).await?;
         let frame = frame(&gateway, View::Jobs, Some(view.position)).await;
@@ -51,26 +53,29 @@ pub(super) async fn update(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let parameters = Query::of(&request);
-    let ids = parameters.all("row").take(ROWS_MAX).map(|id| JobId(id.to_owned())).collect();
-    let wanted = gateway.asker.ask(&gateway.reader, Read(GetJobRows(ids))).await?;
+    let ids: Vec<_> = parameters.all("row").take(ROWS_MAX).map(|id| JobId(id.to_owned())).collect();
+    let wanted = gateway.asker.ask(&gateway.reader, Read(GetJobRows(ids.clone()))).await?;
+    let is_there = |id: &&JobId| wanted.jobs.iter().any(|job| job.job_id == **id);
+    let gone: Vec<_> = ids.iter().filter(|id| !is_there(id)).collect();
+    let gone = json!(gone).to_string();
     let now = now();
     let rows = rows(&gateway, &wanted, now).await?;
     if !parameters.flag("totals")? {
-        return Ok(html(StatusCode::OK, &JobsUpdate { rows, totals: None }));
+        return Ok(html(StatusCode::OK, &JobsUpdate { rows, gone, totals: None }));
     }
     let query = job_query(&parameters, &gateway.provider_names())?;
-    let view = view(&gateway, query.clone()).await?;
+    let view = view(&gateway, query.clone(), false).await?;
     let totals = Totals {
         frame: frame(&gateway, View::Jobs, Some(view.position)).await,
         metrics: metrics(&view, now),
         list: list(&gateway, query, &view, now).await?,
     };
-    Ok(html(StatusCode::OK, &JobsUpdate { rows, totals: Some(totals) }))
+    Ok(html(StatusCode::OK, &JobsUpdate { rows, gone, totals: Some(totals) }))
 }
 
-async fn view(gateway: &Gateway, query: JobQuery) -> Result<JobsView, ApiError> {
+async fn view(gateway: &Gateway, query: JobQuery, with_series: bool) -> Result<JobsView, ApiError> {
     let since = metrics::first_instant(now(), DAYS_MAX);
-    gateway.asker.ask(&gateway.reader, Read(GetJobsView { query, since })).await
+    gateway.asker.ask(&gateway.reader, Read(GetJobsView { query, since, with_series })).await
 }
 
 /// The jobs as rows, each with its curve and, where it waits, its place.

@@ -39,6 +39,10 @@ async fn settings(gateway: &Gateway) -> Result<Settings, ApiError> {
     }
     let polling = gateway.asker.ask(&gateway.poller, GetPollingStatus).await?;
     let state = if polling.is_active { "on" } else { "off" };
+    let rhythm = match polling.is_active {
+        true => format!(", every {} s", polling.interval_seconds),
+        false => String::new(),
+    };
     let standing = costs::standing(gateway).await?;
     let budget = standing.budget;
     let spent = budget.in_words(standing.spending);
@@ -50,9 +54,8 @@ async fn settings(gateway: &Gateway) -> Result<Settings, ApiError> {
             Some(false) => "false",
         },
         polling_state: format!(
-            "It is {state}, {}: every {} s. Jobs that nobody confirmed lately are looked at every {} s in any case.",
+            "It is {state}, {}{rhythm}. Jobs that nobody confirmed lately are looked at every {} s in any case.",
             polling.reason.in_words(),
-            polling.interval_seconds,
             polling.reconciliation_interval_seconds,
         ),
         budget_provider: replicate::NAME,

@@ -1,9 +1,15 @@
 // What can be done goes through the API, like everybody else's calls.
 
+import { logIn } from "./door.js";
 import { reloadList } from "./live.js";
 import { alarm, toast } from "./toasts.js";
 
 export function initActions() {
+  document.addEventListener("htmx:after:swap", showDefaults);
+  // A filter or a page of the list that could not be fetched.
+  document.addEventListener("htmx:error", (event) => {
+    if (event.target.closest?.("#jobs")) alarm("That could not be shown", "The daemon does not answer.", "list");
+  });
   document.addEventListener("click", (event) => {
     const target = event.target.closest("[data-method], [data-sync], [data-copy], [data-open], [data-test]");
     if (!target) return;
@@ -37,10 +43,16 @@ async function call(method, url, body) {
   } catch {
     throw new Error("The daemon does not answer.");
   }
-  if (answer.status === 401) location.assign("/login");
+  if (answer.status === 401) logIn();
   const json = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(json.detail ?? `The daemon answered ${answer.status}.`);
+  if (!answer.ok) throw new Error(wordsOf(json) ?? `The daemon answered ${answer.status}.`);
   return json;
+}
+
+/** What an error says. The name that a field has in the API says nothing to who sees its label. */
+function wordsOf({ detail, details }) {
+  const prefix = `${details?.field}: `;
+  return detail?.startsWith(prefix) ? detail.slice(prefix.length) : detail;
 }
 
 /** Runs `work` with a control that shows it, and cannot be used meanwhile. */
@@ -57,14 +69,25 @@ async function busy(control, work) {
       drawn.removeAttribute("aria-busy");
       drawn.disabled = false;
     }
-    if (hadFocus && (document.activeElement === document.body || document.activeElement === null)) now.focus();
+    if (hadFocus) giveFocus(now, control.closest("section[id], div[id], form"));
   }
 }
 
+/** Puts the focus back where it was or, where that is no more, close to it. */
+function giveFocus(control, neighbourhood) {
+  const isLost = () => document.activeElement === document.body || document.activeElement === null;
+  if (isLost()) control.focus();
+  document.addEventListener("jobsyncd:updated", () => {
+    const close = document.getElementById(neighbourhood?.id)?.querySelector("button, a");
+    if (isLost()) (close ?? document.getElementById("main")).focus();
+  }, { once: true });
+}
+
 /** A button that calls the API, after a question where one is asked. */
-async function act(control) {
-  const { method, url, done, then, confirm } = control.dataset;
-  if (confirm && !(await isSure(control.dataset))) return;
+async function act(control, wish = { ...control.dataset }) {
+  // The control may stand for another job by the time that this is tried again.
+  const { method, url, done, then, confirm } = wish;
+  if (confirm && !(await isSure(wish))) return;
   // What is done may take away what this page is about.
   if (then) document.documentElement.dataset.leaving = "true";
   try {
@@ -73,11 +96,11 @@ async function act(control) {
       location.assign(then);
       return;
     }
-    toast(done, answer.message ?? "");
+    toast(done, answer.message ?? "", url);
     document.dispatchEvent(new CustomEvent("jobsyncd:refresh"));
   } catch (error) {
     delete document.documentElement.dataset.leaving;
-    alarm("That did not work", error.message, () => act(control));
+    alarm("That did not work", error.message, url, () => act(control, wish));
   }
 }
 
@@ -104,10 +127,12 @@ async function sync(control) {
     toast(
       `Discovered ${found.synced} ${jobs} from ${title}`,
       `${found.updated} updated, ${found.unchanged} unchanged, in ${found.provider_calls} ${calls}`,
+      `sync ${provider}`,
     );
     await reloadList();
   } catch (error) {
-    alarm(`${title} could not be synced`, error.message, () => sync(document.getElementById(control.id) ?? control));
+    const again = () => sync(document.getElementById(control.id) ?? control);
+    alarm(`${title} could not be synced`, error.message, `sync ${provider}`, again);
   }
 }
 
@@ -131,10 +156,11 @@ async function submit(form) {
   const control = form.querySelector("button:not([type=button])") ?? form;
   try {
     await busy(control, () => call(method, url, fieldsOf(form)));
-    toast(form.dataset.done);
+    toast(form.dataset.done, "", url);
     await freshen();
   } catch (error) {
-    alarm("That was not saved", error.message);
+    alarm("That was not saved", error.message, url);
+    if (form.dataset.submit === "change") form.reset();
   }
 }
 
@@ -142,22 +168,32 @@ async function choose(select) {
   const [method, url] = select.dataset.api.split(" ");
   try {
     await busy(select, () => call(method, url, { [select.dataset.field]: select.value }));
-    toast(select.dataset.done);
+    toast(select.dataset.done, "", url);
   } catch (error) {
-    alarm("That was not changed", error.message);
+    alarm("That was not changed", error.message, url);
+    showDefaults();
   }
   document.dispatchEvent(new CustomEvent("jobsyncd:refresh"));
+}
+
+/** Choices as the page was last drawn: what was touched before would stay as it was left. */
+function showDefaults() {
+  for (const select of document.querySelectorAll("select[data-api]")) {
+    if (select === document.activeElement || select.disabled) continue;
+    for (const option of select.options) option.selected = option.defaultSelected;
+  }
 }
 
 /** Shows the settings as they are now: one can follow from another. */
 async function freshen() {
   if (document.documentElement.dataset.view !== "settings") return;
   await htmx.ajax("GET", location.pathname, {
-    source: document.getElementById("updates"),
+    source: document.getElementById("reloads"),
     target: "#main",
     select: "#main",
     swap: "outerMorph show:none",
   });
+  for (const form of document.querySelectorAll("form[data-api]")) form.reset();
 }
 
 async function testWebhook(control) {

@@ -10,6 +10,7 @@ import { initNews } from "./news.js";
 import { initPreferences } from "./preferences.js";
 import { startStream } from "./stream.js";
 import { initTimes } from "./times.js";
+import { alarm } from "./toasts.js";
 
 // The content security policy lets nobody turn text into elements but this policy, and only htmx has it,
 // for what it gets from the daemon. Scripts are never made of text.
@@ -28,6 +29,23 @@ document.addEventListener("htmx:config:request", (event) => {
   for (const [name, value] of [...request.body]) {
     if (value === "" || (name === "sort" && value === "newest")) request.body.delete(name);
   }
+});
+
+// An answer that is no page of this kind must not take the place of one.
+document.addEventListener("htmx:before:swap", (event) => {
+  const { response } = event.detail.ctx;
+  const isDoor = response?.raw.redirected && new URL(response.raw.url).pathname === "/login";
+  if (isDoor) location.assign(response.raw.url);
+  if (!isDoor && !(response?.status >= 400)) return;
+  event.preventDefault();
+  if (!isDoor && event.target.closest?.("#jobs")) {
+    alarm("That could not be shown", `The daemon answered ${response.status}.`, "list");
+  }
+});
+
+// Only the list is put back in its place; every other page the browser loads by itself.
+document.addEventListener("htmx:before:history:restore", (event) => {
+  if (!document.getElementById("jobs")) event.preventDefault();
 });
 
 initPreferences();

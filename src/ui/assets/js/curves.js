@@ -25,10 +25,12 @@ export function initCurves() {
   let askedAt = -Infinity;
   const load = async () => {
     askedAt = performance.now();
+    const mine = askedAt;
     const answer = await fetch(`/api/cloud/jobs/${encodeURIComponent(id)}/series`).catch(() => null);
     if (!answer?.ok) return;
     const text = await answer.text();
-    if (text === shown) return;
+    // One that was asked for later is newer.
+    if (text === shown || mine !== askedAt) return;
     shown = text;
     const series = JSON.parse(text);
     section.querySelector("[data-part=empty]").hidden = series.step.length > 1;
@@ -59,7 +61,12 @@ class Chart {
     const values = series[this.key];
     if (series.step.length < 2 || values.every((value) => value === null)) return;
     if (!this.plot) this.draw();
-    this.plot.setData([series.step, values]);
+    // Who has zoomed in stays there.
+    const { min, max } = this.plot.scales.x;
+    const [shown] = this.plot.data;
+    const isZoomed = min > shown[0] || max < shown.at(-1);
+    this.plot.setData([series.step, values], !isZoomed);
+    if (isZoomed) this.plot.redraw();
     this.describe();
   }
 

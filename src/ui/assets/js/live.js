@@ -1,17 +1,24 @@
 // Puts what has changed into the page, by asking the daemon for just those parts of it.
 
+import { logIn } from "./door.js";
 import { hasRows, rowOf } from "./rows.js";
 
-/** So long is gathered before the daemon is asked again. */
+/** So long is gathered before the daemon is asked again; progress is less urgent than anything that lasts. */
 const GAP_MILLISECONDS = 100;
+const PROGRESS_GAP_MILLISECONDS = 1000;
 /** Sums over all jobs are asked for less often. */
 const TOTALS_GAP_MILLISECONDS = 1000;
 /** How often the daemon is asked how far running jobs are that are in sight (page, "Inline Progress API"). */
 const LOOK_MILLISECONDS = 5000;
 const ROWS_A_REQUEST = 100;
+/** After a request that failed. */
+const RETRY_MILLISECONDS = 5000;
 
 const source = document.getElementById("updates");
-const wanted = { rows: new Set(), totals: false, rest: false };
+const reloads = document.getElementById("reloads");
+const wanted = { rows: new Set(), totals: false, rest: false, soon: false };
+/** What the request under way is for, and how it was answered where that was not well. */
+let asked = { rows: [], totals: false, rest: false, status: null };
 let isAsking = false;
 let timer = 0;
 let askedAt = 0;
@@ -21,8 +28,14 @@ export function initLive() {
   if (!source) return;
   document.addEventListener("jobsyncd:event", (event) => onEvent(event.detail));
   document.addEventListener("jobsyncd:refresh", refreshAll);
-  source.addEventListener("htmx:response:error", (event) => {
-    if (event.detail.ctx.response.status === 401) location.assign("/login");
+  for (const failure of ["htmx:error", "htmx:response:error"]) {
+    source.addEventListener(failure, (event) => {
+      asked.status = event.detail.ctx?.response?.status ?? 0;
+    });
+  }
+  // Another list has other totals.
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.detail.ctx.target?.id === "jobs") want({ totals: true });
   });
   const interval = Number(main().dataset.interval);
   if (interval) setInterval(() => document.hidden || want({ rest: true }), interval * 1000);
@@ -39,11 +52,11 @@ function onEvent(event) {
     const row = rowOf(event.job_id);
     if (event.type === "job_deleted") row?.classList.add("is-gone");
     else if (row) wanted.rows.add(event.job_id);
-    if (row || isLasting) want({ totals: isLasting });
+    if (row || isLasting) want({ totals: isLasting, soon: isLasting });
   } else if (isOfPage && event.type === "job_deleted") {
     leave(event);
   } else if (main().dataset.job ? isOfPage : isLasting) {
-    want({ rest: true });
+    want({ rest: true, soon: isLasting });
   }
 }
 
@@ -58,9 +71,9 @@ function leave({ merged_into: other }) {
 function refreshAll() {
   if (list()) {
     for (const row of document.querySelectorAll("[data-job].job")) wanted.rows.add(row.dataset.job);
-    want({ totals: true });
+    want({ totals: true, soon: true });
   } else {
-    want({ rest: true });
+    want({ rest: true, soon: true });
   }
 }
 
@@ -68,20 +81,26 @@ function refreshAll() {
 export async function reloadList() {
   if (!list()) return;
   const address = location.pathname + location.search;
-  await htmx.ajax("GET", address, { source, target: "#jobs", select: "#jobs", swap: "outerMorph show:none" });
-  want({ totals: true });
+  await htmx.ajax("GET", address, { source: reloads, target: "#jobs", select: "#jobs", swap: "outerMorph show:none" });
+  want({ totals: true, soon: true });
 }
 
-function want({ totals = false, rest = false }) {
+function want({ totals = false, rest = false, soon = false }) {
   wanted.totals ||= totals;
   wanted.rest ||= rest;
+  // What is urgent does not wait behind what is not.
+  if (soon && !wanted.soon) {
+    wanted.soon = true;
+    clearTimeout(timer);
+    timer = 0;
+  }
   schedule();
 }
 
 function schedule() {
   if (isAsking || timer) return;
   const now = performance.now();
-  let wait = askedAt + GAP_MILLISECONDS - now;
+  let wait = askedAt + (wanted.soon ? GAP_MILLISECONDS : PROGRESS_GAP_MILLISECONDS) - now;
   const isOnlyTotals = wanted.totals && !wanted.rest && wanted.rows.size === 0;
   if (isOnlyTotals) wait = Math.max(wait, totalsAt + TOTALS_GAP_MILLISECONDS - now);
   timer = setTimeout(ask, Math.max(0, wait));
@@ -89,20 +108,42 @@ function schedule() {
 
 async function ask() {
   timer = 0;
+  wanted.soon = false;
   const address = nextAddress();
   if (!address) return;
   isAsking = true;
   askedAt = performance.now();
-  try {
-    await htmx.ajax("GET", address, { source, target: source, swap: "none" });
+  await htmx.ajax("GET", address, { source, target: source, swap: "none" });
+  isAsking = false;
+  if (asked.status === null) {
+    markGone();
     document.dispatchEvent(new CustomEvent("jobsyncd:updated"));
-  } finally {
-    isAsking = false;
     if (wanted.totals || wanted.rest || wanted.rows.size) schedule();
+  } else {
+    failed();
   }
 }
 
+/** Nothing was learnt, so all of it is still wanted. */
+function failed() {
+  const { rows, totals, rest, status } = asked;
+  if (status === 401) logIn();
+  if (status === 404) leave({});
+  for (const id of rows) wanted.rows.add(id);
+  wanted.totals ||= totals;
+  wanted.rest ||= rest;
+  totalsAt = 0;
+  timer ||= setTimeout(ask, RETRY_MILLISECONDS);
+}
+
+/** Rows of jobs that were asked for and are no more. */
+function markGone() {
+  const gone = document.getElementById("gone")?.textContent.trim();
+  for (const id of gone ? JSON.parse(gone) : []) rowOf(id)?.classList.add("is-gone");
+}
+
 function nextAddress() {
+  asked = { rows: [], totals: false, rest: wanted.rest, status: null };
   if (!list()) {
     wanted.rest = false;
     return main().dataset.updates;
@@ -110,24 +151,31 @@ function nextAddress() {
   const address = new URL(list().dataset.updates, location);
   for (const id of [...wanted.rows].slice(0, ROWS_A_REQUEST)) {
     wanted.rows.delete(id);
-    if (rowOf(id)) address.searchParams.append("row", id);
+    if (rowOf(id)) asked.rows.push(id);
   }
+  for (const id of asked.rows) address.searchParams.append("row", id);
   if (wanted.totals && performance.now() >= totalsAt + TOTALS_GAP_MILLISECONDS) {
     wanted.totals = false;
+    asked.totals = true;
     totalsAt = performance.now();
     address.searchParams.set("totals", "true");
   }
-  const asksForSomething = address.searchParams.has("row") || address.searchParams.has("totals");
-  if (!asksForSomething && wanted.totals) schedule();
-  return asksForSomething ? address.pathname + address.search : null;
+  if (asked.rows.length || asked.totals) return address.pathname + address.search;
+  if (wanted.totals) schedule();
+  return null;
 }
 
-/** The daemon reads the logs of jobs that somebody looks at; whatever it finds comes by the stream. */
-function lookAtRunning() {
-  if (document.hidden || !hasRows()) return;
+let isLooking = false;
+
+/** The daemon reads the logs of jobs that somebody looks at; whatever it finds comes by the stream. One after
+    the other: a slow provider must not take all the connections of the browser. */
+async function lookAtRunning() {
+  if (isLooking || document.hidden || !hasRows()) return;
+  isLooking = true;
   for (const row of document.querySelectorAll(".job[data-status=running]")) {
     const { top, bottom } = row.getBoundingClientRect();
     if (bottom < 0 || top > innerHeight) continue;
-    fetch(`/api/cloud/jobs/${encodeURIComponent(row.dataset.job)}/inline-progress`).catch(() => {});
+    await fetch(`/api/cloud/jobs/${encodeURIComponent(row.dataset.job)}/inline-progress`).catch(() => {});
   }
+  isLooking = false;
 }

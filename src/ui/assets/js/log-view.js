@@ -6,6 +6,9 @@ const BLOCKS_KEPT = 40;
 const LINES_AROUND = 12;
 const MATCHES_A_REQUEST = 1000;
 const POLL_MILLISECONDS = 5000;
+/** However often the job gets on, its log is asked for no more often than this. */
+const POLL_GAP_MILLISECONDS = 2000;
+const REST_MILLISECONDS = 80;
 /** Browsers draw nothing that is much higher than this. */
 const HEIGHT_MAX = 8_000_000;
 /** Longer lines are cut where they are shown; the download has them whole. */
@@ -29,6 +32,7 @@ class LogView {
     this.total = 0;
     this.blocks = new Map();
     this.fetching = new Set();
+    this.missing = new Set();
     this.target = 0;
     this.search = { text: "", numbers: [], at: -1, total: 0, next: null };
     this.listen(section);
@@ -46,6 +50,11 @@ class LogView {
     this.part("search").addEventListener("submit", (event) => {
       event.preventDefault();
       this.find(1);
+    });
+    this.part("search").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !event.shiftKey) return;
+      event.preventDefault();
+      this.find(-1);
     });
     this.part("search").elements.q.addEventListener("input", () => {
       clearTimeout(this.searchTimer);
@@ -66,7 +75,6 @@ class LogView {
     });
     document.addEventListener("jobsyncd:refresh", () => this.poll());
     setInterval(() => document.hidden || !this.isRunning() || this.poll(), POLL_MILLISECONDS);
-    if (location.hash === "#logs") section.scrollIntoView();
   }
 
   isRunning() {
@@ -75,7 +83,12 @@ class LogView {
 
   async open() {
     await this.fetchBlock(0);
-    if (!this.openTarget()) this.follow();
+    if (this.openTarget()) return;
+    this.follow();
+    if (location.hash === "#logs") {
+      this.view.focus({ preventScroll: true });
+      this.view.scrollIntoView({ block: "center" });
+    }
   }
 
   /** Goes to the line that the address names. */
@@ -83,6 +96,10 @@ class LogView {
     const number = /^#L(\d+)$/.exec(location.hash)?.[1];
     if (!number) return false;
     this.target = Number(number);
+    if (this.target > this.total) {
+      this.part("state").textContent = `There is no line ${whole.format(this.target)}: the log has ${whole.format(this.total)}.`;
+      return false;
+    }
     this.part("follow").checked = false;
     this.view.scrollIntoView({ block: "nearest" });
     this.goTo(this.target);
@@ -100,7 +117,10 @@ class LogView {
   }
 
   async fetchBlock(block) {
-    if (this.fetching.has(block)) return;
+    if (this.fetching.has(block)) {
+      this.isOutdated = true;
+      return;
+    }
     this.fetching.add(block);
     try {
       const found = await this.ask({ after: block * LINES_A_BLOCK, limit: LINES_A_BLOCK });
@@ -109,6 +129,11 @@ class LogView {
       this.part("state").textContent = error.message;
     } finally {
       this.fetching.delete(block);
+    }
+    // What was printed while the answer was on its way is not in it.
+    if (this.isOutdated && this.fetching.size === 0) {
+      this.isOutdated = false;
+      this.poll();
     }
   }
 
@@ -120,17 +145,26 @@ class LogView {
     this.total = total;
     this.blocks.delete(block);
     this.blocks.set(block, lines);
+    // Others that were not full when they were fetched are by now.
+    for (const [other, known] of this.blocks) {
+      const full = Math.min(LINES_A_BLOCK, total - other * LINES_A_BLOCK);
+      if (other !== block && known.length < full) this.blocks.delete(other);
+    }
     if (this.blocks.size > BLOCKS_KEPT) this.blocks.delete(this.blocks.keys().next().value);
-    this.part("state").textContent = total === 0 ? "Nothing was printed yet." : `${whole.format(total)} lines`;
+    this.part("state").textContent = total === 0 ? (this.isRunning() ? "Nothing was printed yet." : "Nothing was printed.") : `${whole.format(total)} lines`;
     if (isNew) this.resize();
     this.draw();
     if (isNew) this.follow();
+    if (isNew && this.search.text) this.recount();
   }
 
   /** Asks for what was printed since. The last line may have changed, too. */
   poll() {
-    clearTimeout(this.pollTimer);
-    this.pollTimer = setTimeout(() => this.fetchBlock(Math.floor(Math.max(0, this.total - 1) / LINES_A_BLOCK)), 100);
+    this.pollTimer ??= setTimeout(() => {
+      this.pollTimer = null;
+      this.polledAt = performance.now();
+      this.fetchBlock(Math.floor(Math.max(0, this.total - 1) / LINES_A_BLOCK));
+    }, Math.max(0, (this.polledAt ?? -Infinity) + POLL_GAP_MILLISECONDS - performance.now()));
   }
 
   // What is drawn.
@@ -192,12 +226,23 @@ class LogView {
     const from = Math.max(0, first - LINES_AROUND);
     const to = Math.min(this.total, first + visible + LINES_AROUND);
     const drawn = [];
+    this.missing.clear();
     for (let index = from; index < to; index += 1) drawn.push(this.line(index));
-    // The focus would be lost with the link that has it.
-    const focused = this.lines.contains(document.activeElement) ? document.activeElement.hash : null;
-    this.lines.replaceChildren(...drawn);
-    if (focused) this.lines.querySelector(`a[href="${focused}"]`)?.focus({ preventScroll: true });
+    this.put(drawn);
     this.place(drawn[first - from], top - first);
+  }
+
+  /** Lines that stay are not touched: somebody may have selected their text. */
+  put(drawn) {
+    const wanted = new Set(drawn);
+    for (const row of [...this.lines.children]) {
+      if (!wanted.has(row)) row.remove();
+    }
+    let next = this.lines.firstElementChild;
+    for (const row of drawn) {
+      if (row === next) next = next.nextElementSibling;
+      else this.lines.insertBefore(row, next);
+    }
   }
 
   /** Puts the first visible line where the scroll bar is, whatever the heights of the lines. */
@@ -214,16 +259,43 @@ class LogView {
     const number = index + 1;
     const block = Math.floor(index / LINES_A_BLOCK);
     const lines = this.blocks.get(block);
-    if (!lines) this.fetchBlock(block);
+    if (!lines) this.miss(block);
+    const text = lines?.[index % LINES_A_BLOCK]?.text ?? (lines ? "" : "…");
+    const row = this.known(number, `${this.search.text}\n${text}`) ?? this.newLine(number, text);
+    row.classList.toggle("is-target", number === this.target);
+    row.classList.toggle("is-current", number === this.search.numbers[this.search.at]);
+    return row;
+  }
+
+  /** Fetches what is in sight once the scroll bar rests: each block costs the daemon a look at the whole log. */
+  miss(block) {
+    if (this.fetching.has(block)) return;
+    this.missing.add(block);
+    clearTimeout(this.missTimer);
+    this.missTimer = setTimeout(() => {
+      for (const missed of this.missing) this.fetchBlock(missed);
+      this.missing.clear();
+    }, REST_MILLISECONDS);
+  }
+
+  /** The line as it is drawn already, if it is still the same. */
+  known(number, look) {
+    const row = this.lines.querySelector(`[data-line="${number}"]`);
+    return row?.dataset.look === look ? row : null;
+  }
+
+  newLine(number, text) {
     const row = document.createElement("div");
+    row.dataset.line = number;
+    row.dataset.look = `${this.search.text}\n${text}`;
     const link = document.createElement("a");
     link.href = `#L${number}`;
     link.textContent = number;
-    const text = document.createElement("span");
-    this.write(text, lines?.[index % LINES_A_BLOCK]?.text ?? (lines ? "" : "…"));
-    row.append(link, text);
-    row.classList.toggle("is-target", number === this.target);
-    row.classList.toggle("is-current", number === this.search.numbers[this.search.at]);
+    // A hundred numbers are not a hundred stops for the Tab key.
+    link.tabIndex = -1;
+    const place = document.createElement("span");
+    this.write(place, text);
+    row.append(link, place);
     return row;
   }
 
@@ -250,6 +322,15 @@ class LogView {
   // What is looked for.
 
   async find(step) {
+    if (this.isSearching) return;
+    this.isSearching = true;
+    await this.searchFor(step);
+    this.isSearching = false;
+    // Written on meanwhile.
+    if (this.part("search").elements.q.value !== this.search.text) this.find(0);
+  }
+
+  async searchFor(step) {
     const text = this.part("search").elements.q.value;
     if (text !== this.search.text) {
       this.search = { text, numbers: [], at: -1, total: 0, next: 0 };
@@ -267,6 +348,17 @@ class LogView {
     this.showMatch();
   }
 
+  /** How many lines hold the text now that there are more. */
+  async recount() {
+    const { search } = this;
+    const last = search.numbers.at(-1) ?? 0;
+    const found = await this.ask({ q: search.text, after: last, limit: 1 }).catch(() => null);
+    if (!found || search !== this.search) return;
+    search.total = found.matching_lines;
+    if (found.lines.length) search.next ??= last;
+    this.tellMatches();
+  }
+
   async findMore() {
     const { search } = this;
     try {
@@ -280,14 +372,19 @@ class LogView {
   }
 
   showMatch() {
-    const { text, numbers, at, total } = this.search;
-    const place = text && total > 0 ? `${whole.format(at + 1)} of ${whole.format(total)} lines` : "";
-    this.part("matches").textContent = text && total === 0 ? "No line has it" : place;
+    const { numbers, at } = this.search;
+    this.tellMatches();
     if (at >= 0) {
       this.part("follow").checked = false;
       this.goTo(numbers[at]);
     } else {
       this.draw();
     }
+  }
+
+  tellMatches() {
+    const { text, at, total } = this.search;
+    const place = text && total > 0 ? `${whole.format(at + 1)} of ${whole.format(total)} lines` : "";
+    this.part("matches").textContent = text && total === 0 ? "No line has it" : place;
   }
 }

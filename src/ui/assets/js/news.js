@@ -11,9 +11,10 @@ export function initNews() {
 /** Jobs that the list would show, and does not yet. */
 function announceJobs() {
   const place = document.getElementById("new-jobs");
-  const listed = document.getElementById("listed")?.textContent.trim();
-  if (!place || !listed) return;
-  const fresh = JSON.parse(listed).filter((id) => !rowOf(id));
+  const listed = document.getElementById("listed");
+  // It may still be that of the list before.
+  if (!place || listed?.dataset.for !== document.getElementById("jobs").dataset.updates) return;
+  const fresh = JSON.parse(listed.textContent).filter((id) => !rowOf(id));
   // Where there is no row, none can be moved.
   if (fresh.length > 0 && !hasRows()) {
     reloadList();
@@ -35,7 +36,8 @@ function countEvent(event) {
   if (kinds.length && !kinds.includes(event.type)) return;
   if (view.dataset.job && view.dataset.job !== event.job_id) return;
   waitingEvents += 1;
-  offer(document.getElementById("new-events"), waitingEvents, () => location.reload());
+  const newest = view.querySelector(".chips [aria-current]").href;
+  offer(document.getElementById("new-events"), waitingEvents, () => location.assign(newest));
 }
 
 function offer(place, count, accept) {

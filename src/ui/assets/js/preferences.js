@@ -2,8 +2,22 @@
 
 const SHORTCUTS = "jobsyncd.shortcuts";
 
+/** Where a browser lets no page remember anything, this page remembers it while it is open. */
+const memory = (() => {
+  try {
+    return window.localStorage;
+  } catch {
+    const items = new Map();
+    return {
+      getItem: (key) => items.get(key) ?? null,
+      setItem: (key, value) => items.set(key, value),
+      removeItem: (key) => items.delete(key),
+    };
+  }
+})();
+
 export function shortcutsAreOn() {
-  return localStorage.getItem(SHORTCUTS) !== "off";
+  return memory.getItem(SHORTCUTS) !== "off";
 }
 
 export function initPreferences() {
@@ -14,8 +28,8 @@ export function initPreferences() {
   show();
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-preference=shortcuts]")) return;
-    if (event.target.checked) localStorage.removeItem(SHORTCUTS);
-    else localStorage.setItem(SHORTCUTS, "off");
+    if (event.target.checked) memory.removeItem(SHORTCUTS);
+    else memory.setItem(SHORTCUTS, "off");
     show();
   });
 }

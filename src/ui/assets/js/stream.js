@@ -6,9 +6,12 @@
 //
 // Positions in the log of events have no gaps, so a tab that misses one knows it, and asks for everything anew.
 
+import { logIn } from "./door.js";
+
 const QUIET_MILLISECONDS = 4000;
 const RETRY_MILLISECONDS = 5000;
 const POLL_MILLISECONDS = 5000;
+const HELP_MILLISECONDS = 15000;
 
 const element = document.getElementById("stream");
 const channel = new BroadcastChannel("jobsyncd");
@@ -31,6 +34,10 @@ export function startStream() {
     channel.postMessage({ kind: "hello" });
     // Held until this tab is gone.
     navigator.locks.request("jobsyncd-stream", () => new Promise(() => read()));
+    // The reader's tab may be asleep, and its timers with it. Who looks at this one helps himself.
+    setInterval(() => {
+      if (!isReader && !document.hidden && state.name !== "live") tell("refresh");
+    }, HELP_MILLISECONDS);
   } else {
     element.setAttribute("hx-config", `${element.getAttribute("hx-config")} sse.pauseOnBackground:true`);
     read();
@@ -91,6 +98,9 @@ function take(event) {
 /** Reads the stream in this tab. */
 function read() {
   isReader = true;
+  // What another reader has told is over: whatever comes next is told anew, and polled for where it must be.
+  state = { name: "", detail: "" };
+  enter("connecting");
   connect();
 }
 
@@ -136,15 +146,21 @@ function listen() {
     retry();
   });
   element.addEventListener("htmx:response:error", (event) => {
-    clearTimeout(quietTimer);
-    const { status } = event.detail.ctx.response;
-    if (status === 401) location.assign("/login");
-    enter("polling", status === 503 ? "no more streams are free" : `the stream was answered ${status}`);
+    refused(event.detail.ctx.response.status);
     retry();
+  });
+  element.addEventListener("htmx:sse:error", (event) => {
+    if (event.detail.status) refused(event.detail.status);
   });
   element.addEventListener("htmx:sse:close", (event) => {
     if (event.detail.reason !== "removed") retry();
   });
+}
+
+function refused(status) {
+  clearTimeout(quietTimer);
+  if (status === 401) logIn();
+  enter("polling", status === 503 ? "no more streams are free" : `the stream was answered ${status}`);
 }
 
 function understand(event) {

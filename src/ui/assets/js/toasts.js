@@ -2,16 +2,19 @@
 
 const STAY_MILLISECONDS = 8000;
 
-/** Tells that something was done. */
-export function toast(title, detail = "") {
+/** Tells that something was done. What was said of its failing before is over. */
+export function toast(title, detail = "", subject = "") {
+  settle(subject);
   const shown = show("toasts", title, detail);
   const leave = () => setTimeout(() => shown.matches(":hover, :focus-within") ? leave() : shown.remove(), STAY_MILLISECONDS);
   leave();
 }
 
-/** Tells that something failed, and stays until it is closed or tried again. */
-export function alarm(title, detail, retry) {
+/** Tells that something failed, and stays until it is closed, tried again or done after all. */
+export function alarm(title, detail, subject, retry) {
+  settle(subject);
   const shown = show("alerts", title, detail);
+  shown.dataset.subject = subject;
   shown.classList.add("error");
   if (retry) shown.prepend(button("Retry", () => {
     shown.remove();
@@ -19,6 +22,12 @@ export function alarm(title, detail, retry) {
   }));
   // The words come before what can be done about them.
   shown.prepend(shown.querySelector("div"));
+}
+
+function settle(subject) {
+  for (const said of document.querySelectorAll("#alerts .toast")) {
+    if (subject && said.dataset.subject === subject) said.remove();
+  }
 }
 
 function show(region, title, detail) {
