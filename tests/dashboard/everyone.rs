@@ -141,6 +141,8 @@ async fn the_list_is_used_by_keys_alone() {
     browser.is_live().await;
     browser.press("l").await;
     browser.when("document.activeElement.matches('.log')").await;
+    browser.press("\u{E004}").await;
+    browser.when("!document.activeElement.closest('#logs')").await;
     browser.press("/").await;
     browser.when("document.activeElement.matches('#logs input')").await;
 
@@ -165,7 +167,7 @@ async fn the_list_is_used_by_keys_alone() {
     browser.press("\u{E00C}").await;
     browser.when("!document.querySelector('dialog[open]')").await;
 
-    // The job under the focus is cancelled after a question.
+    // The job under the focus is cancelled after a question, and a retry is about that one.
     browser.write("#q", "botanical").await;
     browser.when("location.search === '?q=botanical' && document.querySelectorAll('tr.job').length === 1").await;
     browser.press("\u{E004}").await;

@@ -30,17 +30,30 @@ async fn a_job_shows_its_numbers_its_curves_and_its_checkpoints() {
     assert!(words.starts_with("Loss from 0.4"), "{words}");
     assert!(words.ends_with("checkpoints at 500, 1,000"), "{words}");
     browser.shows("#curves figcaption", "2 checkpoints, dashed").await;
-    // What is drawn: the line of the loss, and the marks in their own colour.
-    let drawn = browser.run("const canvas = document.querySelector('#curves canvas');
-        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-        const colours = new Set();
-        for (let at = 0; at < data.length; at += 4) if (data[at + 3] > 200) colours.add([data[at], data[at + 1], data[at + 2]].join());
-        return colours.size").await;
-    assert!(drawn.as_u64().is_some_and(|colours| colours > 2), "{drawn}");
+    // What is drawn, by its colours: the line of each curve, and the marks.
+    let drawn = "const style = getComputedStyle(document.documentElement);
+        const parts = (name) => style.getPropertyValue(name).match(/[0-9a-f]{2}/g).map((part) => parseInt(part, 16));
+        return [...document.querySelectorAll('#curves canvas')].map((canvas) => {
+            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {willReadFrequently: true});
+            copy.drawImage(canvas, 0, 0);
+            const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+            return ['--accent', '--waiting'].map((name) => {
+                const [red, green, blue] = parts(name);
+                let count = 0;
+                for (let at = 0; at < data.length; at += 4) {
+                    const isNear = Math.abs(data[at] - red) + Math.abs(data[at + 1] - green) + Math.abs(data[at + 2] - blue) < 60;
+                    if (data[at + 3] > 120 && isNear) count += 1;
+                }
+                return count;
+            });
+        }).every(([line, marks]) => line > 100 && marks > 50)";
+    browser.when(&format!("(() => {{ {drawn} }})()")).await;
 
     stage.simulator.append_logs(&taken, &training_log(1_201, 1_600)).expect("it prints");
     stage.tell(&taken).await;
     browser.shows("#job-head .numbers", "Step 1,600 of 2,000").await;
+    browser.shows("#curves figcaption", "3 checkpoints, dashed").await;
+    browser.when(&format!("(() => {{ {drawn} }})()")).await;
     browser.close().await;
     stage.leave().await;
 }

@@ -153,6 +153,34 @@ async fn long_lines_are_wrapped_where_that_is_wanted_and_the_end_is_always_reach
 }
 
 #[actix_web::test]
+async fn a_block_that_was_not_full_when_it_was_read_is_read_again() {
+    let stage = Stage::set().await;
+    let (id, taken) = stage.submitted("cats").await;
+    stage.simulator.set_status(&taken, Status::Processing).expect("it starts");
+    let lines = |from: u32, to: u32| (from..=to).map(|n| format!("line {n}\n")).collect::<String>();
+    stage.simulator.append_logs(&taken, &lines(1, 1_500)).expect("it prints");
+    stage.tell(&taken).await;
+    let browser = Browser::open(Reader::default()).await;
+    browser.go(&stage.url(&format!("/jobs/{id}"))).await;
+    browser.is_live().await;
+    sees(&browser, 1_500).await;
+    browser.shows(".log-lines", "line 1500").await;
+    browser.run("document.querySelector('.log').scrollTop = 0").await;
+    browser.when("!document.querySelector('[data-part=follow]').checked").await;
+    // The second block was read when it had 500 lines; what is printed now fills it and begins the third.
+    stage.simulator.append_logs(&taken, &lines(1_501, 2_500)).expect("it prints");
+    browser.shows(".log-state", "2,500 lines").await;
+    browser
+        .run("const log = document.querySelector('.log'); log.scrollTop = log.scrollHeight * 0.75")
+        .await;
+    browser.shows(".log-lines", "line 1880").await;
+    browser.write("#logs input[type=search]", "line 19").await;
+    browser.shows("[data-part=matches]", "1 of 111 lines").await;
+    browser.close().await;
+    stage.leave().await;
+}
+
+#[actix_web::test]
 async fn a_log_that_is_lost_says_so_in_its_place() {
     let stage = Stage::set().await;
     let (id, taken) = stage.running("cats", 10).await;

@@ -18,8 +18,12 @@ fn folder() -> PathBuf {
 
 /// An account in the middle of a working day.
 async fn working_day() -> (Stage, String) {
-    let stage =
-        Stage::set_with(|builder| builder.with("JOBSYNCD__QUEUE__MAX_CONCURRENT", "6")).await;
+    let stage = Stage::set_with(|builder| {
+        builder
+            .with("JOBSYNCD__QUEUE__MAX_CONCURRENT", "6")
+            .with("SIMPLETUNER_JOB_POLL_INTERVAL", "30")
+    })
+    .await;
     for (number, minutes) in [1_900, 1_400, 640, 300, 150].into_iter().enumerate() {
         let end = match number {
             1 => End::Fail {

@@ -20,6 +20,8 @@ pub(crate) fn quiet(simulator: &Simulator) -> TestDaemonBuilder {
         .with("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_SECRET", SECRET)
         .with("SIMPLETUNER_JOB_POLL_INTERVAL", "86400")
         .with("JOBSYNCD__PROGRESS__TTL_SECONDS", "1")
+        // Tests leave pages faster than readers do, on machines that may have other work.
+        .with("JOBSYNCD__EVENTS__MAX_CONNECTIONS_PER_IP", "20")
 }
 
 impl Stage {

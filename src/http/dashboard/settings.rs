@@ -8,6 +8,7 @@ use super::{frame, html, or_problem, position};
 use crate::actors::poller::{GetPollingStatus, GetWebhookUrl};
 use crate::domain::budget::{Action, Period};
 use crate::domain::cost::to_usd;
+use crate::domain::words::span;
 use crate::http::error::ApiError;
 use crate::http::{Gateway, costs};
 use crate::provider::replicate;
@@ -40,7 +41,7 @@ async fn settings(gateway: &Gateway) -> Result<Settings, ApiError> {
     let polling = gateway.asker.ask(&gateway.poller, GetPollingStatus).await?;
     let state = if polling.is_active { "on" } else { "off" };
     let rhythm = match polling.is_active {
-        true => format!(", every {} s", polling.interval_seconds),
+        true => format!(", every {}", span(polling.interval_seconds as f64)),
         false => String::new(),
     };
     let standing = costs::standing(gateway).await?;
@@ -54,9 +55,9 @@ async fn settings(gateway: &Gateway) -> Result<Settings, ApiError> {
             Some(false) => "false",
         },
         polling_state: format!(
-            "It is {state}, {}{rhythm}. Jobs that nobody confirmed lately are looked at every {} s in any case.",
+            "It is {state}, {}{rhythm}. Jobs that nobody confirmed lately are looked at every {} in any case.",
             polling.reason.in_words(),
-            polling.reconciliation_interval_seconds,
+            span(polling.reconciliation_interval_seconds as f64),
         ),
         budget_provider: replicate::NAME,
         limit_usd: budget.limit_micro_usd.map(to_usd),

@@ -37,9 +37,17 @@ export function initCurves() {
     for (const chart of charts) chart.show(series);
   };
   load();
-  document.addEventListener("jobsyncd:event", (event) => {
-    const isDue = performance.now() - askedAt > REFRESH_MILLISECONDS || event.detail.seq !== undefined;
-    if (event.detail.job_id === id && event.detail.type !== "job_deleted" && isDue) load();
+  let timer = 0;
+  const loadSoon = () => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      load();
+    }, Math.max(0, askedAt + REFRESH_MILLISECONDS - performance.now()));
+  };
+  document.addEventListener("jobsyncd:event", ({ detail }) => {
+    if (detail.job_id !== id || detail.type === "job_deleted") return;
+    if (detail.seq === undefined) loadSoon();
+    else load();
   });
   document.addEventListener("jobsyncd:refresh", load);
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
@@ -60,14 +68,18 @@ class Chart {
     this.series = series;
     const values = series[this.key];
     if (series.step.length < 2 || values.every((value) => value === null)) return;
-    if (!this.plot) this.draw();
-    // Who has zoomed in stays there.
+    if (this.plot) this.update(values);
+    else this.draw();
+    this.describe();
+  }
+
+  /** Who has zoomed in stays there. */
+  update(values) {
     const { min, max } = this.plot.scales.x;
     const [shown] = this.plot.data;
     const isZoomed = min > shown[0] || max < shown.at(-1);
-    this.plot.setData([series.step, values], !isZoomed);
+    this.plot.setData([this.series.step, values], !isZoomed);
     if (isZoomed) this.plot.redraw();
-    this.describe();
   }
 
   draw() {

@@ -1,10 +1,11 @@
 // The log of a job: as many lines as fit the window are drawn, and blocks of lines are fetched as they come
 // into sight, so that a million lines scroll like a hundred.
 
+import { LogSearch } from "./log-search.js";
+
 const LINES_A_BLOCK = 1000;
 const BLOCKS_KEPT = 40;
 const LINES_AROUND = 12;
-const MATCHES_A_REQUEST = 1000;
 const POLL_MILLISECONDS = 5000;
 /** However often the job gets on, its log is asked for no more often than this. */
 const POLL_GAP_MILLISECONDS = 2000;
@@ -34,7 +35,7 @@ class LogView {
     this.fetching = new Set();
     this.missing = new Set();
     this.target = 0;
-    this.search = { text: "", numbers: [], at: -1, total: 0, next: null };
+    this.search = new LogSearch((parameters) => this.ask(parameters));
     this.listen(section);
     this.open();
   }
@@ -263,7 +264,7 @@ class LogView {
     const text = lines?.[index % LINES_A_BLOCK]?.text ?? (lines ? "" : "…");
     const row = this.known(number, `${this.search.text}\n${text}`) ?? this.newLine(number, text);
     row.classList.toggle("is-target", number === this.target);
-    row.classList.toggle("is-current", number === this.search.numbers[this.search.at]);
+    row.classList.toggle("is-current", number === this.search.current());
     return row;
   }
 
@@ -281,13 +282,13 @@ class LogView {
   /** The line as it is drawn already, if it is still the same. */
   known(number, look) {
     const row = this.lines.querySelector(`[data-line="${number}"]`);
-    return row?.dataset.look === look ? row : null;
+    return row?.look === look ? row : null;
   }
 
   newLine(number, text) {
     const row = document.createElement("div");
     row.dataset.line = number;
-    row.dataset.look = `${this.search.text}\n${text}`;
+    row.look = `${this.search.text}\n${text}`;
     const link = document.createElement("a");
     link.href = `#L${number}`;
     link.textContent = number;
@@ -322,69 +323,18 @@ class LogView {
   // What is looked for.
 
   async find(step) {
-    if (this.isSearching) return;
-    this.isSearching = true;
-    await this.searchFor(step);
-    this.isSearching = false;
-    // Written on meanwhile.
-    if (this.part("search").elements.q.value !== this.search.text) this.find(0);
-  }
-
-  async searchFor(step) {
-    const text = this.part("search").elements.q.value;
-    if (text !== this.search.text) {
-      this.search = { text, numbers: [], at: -1, total: 0, next: 0 };
-      if (text) await this.findMore();
-      if (this.search.text !== text) return;
-      this.search.at = this.search.numbers.length ? 0 : -1;
-    } else if (this.search.numbers.length) {
-      let at = this.search.at + step;
-      if (at >= this.search.numbers.length && this.search.next !== null) await this.findMore();
-      if (at >= this.search.numbers.length) at = 0;
-      // From the first one back there is only the last that is known.
-      if (at < 0) at = this.search.numbers.length - 1;
-      this.search.at = at;
-    }
-    this.showMatch();
-  }
-
-  /** How many lines hold the text now that there are more. */
-  async recount() {
-    const { search } = this;
-    const last = search.numbers.at(-1) ?? 0;
-    const found = await this.ask({ q: search.text, after: last, limit: 1 }).catch(() => null);
-    if (!found || search !== this.search) return;
-    search.total = found.matching_lines;
-    if (found.lines.length) search.next ??= last;
-    this.tellMatches();
-  }
-
-  async findMore() {
-    const { search } = this;
-    try {
-      const found = await this.ask({ q: search.text, after: search.next, limit: MATCHES_A_REQUEST });
-      search.numbers.push(...found.lines.map((line) => line.number));
-      search.total = found.matching_lines;
-      search.next = found.next_after;
-    } catch (error) {
-      this.part("state").textContent = error.message;
-    }
-  }
-
-  showMatch() {
-    const { numbers, at } = this.search;
-    this.tellMatches();
-    if (at >= 0) {
-      this.part("follow").checked = false;
-      this.goTo(numbers[at]);
-    } else {
+    await this.search.find(this.part("search").elements.q, step);
+    this.part("matches").textContent = this.search.words();
+    if (this.search.current() === null) {
       this.draw();
+      return;
     }
+    this.part("follow").checked = false;
+    this.goTo(this.search.current());
   }
 
-  tellMatches() {
-    const { text, at, total } = this.search;
-    const place = text && total > 0 ? `${whole.format(at + 1)} of ${whole.format(total)} lines` : "";
-    this.part("matches").textContent = text && total === 0 ? "No line has it" : place;
+  async recount() {
+    await this.search.recount();
+    this.part("matches").textContent = this.search.words();
   }
 }

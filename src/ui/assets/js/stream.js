@@ -21,6 +21,7 @@ let isReader = false;
 let position = document.documentElement.dataset.position === "" ? null : Number(document.documentElement.dataset.position);
 let newest = 0;
 let state = { name: "connecting", detail: "" };
+let connection = null;
 let quietTimer = 0;
 let retryTimer = 0;
 let pollTimer = 0;
@@ -126,6 +127,15 @@ function expectWords() {
 }
 
 function listen() {
+  // A page that is left gives back its stream at once: the next one may need it.
+  addEventListener("pagehide", () => {
+    isReader = false;
+    connection?.abortController?.abort();
+    element.remove();
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
   element.addEventListener("htmx:sse:before:message", (event) => {
     // They are no HTML to be put anywhere.
     event.preventDefault();
@@ -138,7 +148,10 @@ function listen() {
       enter("offline");
     }
   });
-  element.addEventListener("htmx:sse:after:connection", expectWords);
+  element.addEventListener("htmx:sse:after:connection", (event) => {
+    connection = event.detail.connection;
+    expectWords();
+  });
   // The first request of all has failed; later ones the extension repeats by itself.
   element.addEventListener("htmx:error", () => {
     clearTimeout(quietTimer);
