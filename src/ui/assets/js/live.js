@@ -38,8 +38,9 @@ export function initLive() {
     if (event.detail.ctx.target?.id === "jobs") want({ totals: true });
   });
   const interval = Number(main().dataset.interval);
-  if (interval) setInterval(() => document.hidden || want({ rest: true }), interval * 1000);
+  if (interval) setInterval(() => want({ rest: true }), interval * 1000);
   setInterval(lookAtRunning, LOOK_MILLISECONDS);
+  document.addEventListener("visibilitychange", () => document.hidden || want({ soon: true }));
 }
 
 const main = () => document.getElementById("main");
@@ -97,8 +98,9 @@ function want({ totals = false, rest = false, soon = false }) {
   schedule();
 }
 
+/** What nobody sees is asked for when somebody looks again. */
 function schedule() {
-  if (isAsking || timer) return;
+  if (isAsking || timer || document.hidden) return;
   const now = performance.now();
   let wait = askedAt + (wanted.soon ? GAP_MILLISECONDS : PROGRESS_GAP_MILLISECONDS) - now;
   const isOnlyTotals = wanted.totals && !wanted.rest && wanted.rows.size === 0;
@@ -133,7 +135,10 @@ function failed() {
   wanted.totals ||= totals;
   wanted.rest ||= rest;
   totalsAt = 0;
-  timer ||= setTimeout(ask, RETRY_MILLISECONDS);
+  timer ||= setTimeout(() => {
+    timer = 0;
+    schedule();
+  }, RETRY_MILLISECONDS);
 }
 
 /** Rows of jobs that were asked for and are no more. */

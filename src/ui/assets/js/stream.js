@@ -127,7 +127,8 @@ function expectWords() {
 }
 
 function listen() {
-  // A page that is left gives back its stream at once: the next one may need it.
+  // A page that is left gives back its stream at once: the browser may keep the page for whoever goes back, and
+  // the next page needs one.
   addEventListener("pagehide", () => {
     isReader = false;
     connection?.abortController?.abort();
