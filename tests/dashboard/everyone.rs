@@ -237,6 +237,8 @@ fn overflow(width: u32) -> String {
 #[case::a_phone(Reader::phone())]
 #[case::at_400_percent(Reader { width: 320, height: 256, ..Reader::default() })]
 #[case::a_small_window(Reader { width: 900, height: 700, ..Reader::default() })]
+#[case::a_middling_window(Reader { width: 1_100, height: 700, ..Reader::default() })]
+#[case::the_narrowest_table(Reader { width: 1_250, height: 700, ..Reader::default() })]
 #[actix_web::test]
 async fn every_view_fits_into_the_window(#[case] reader: Reader) {
     let (stage, id) = lively().await;
@@ -257,6 +259,8 @@ async fn every_view_fits_into_the_window(#[case] reader: Reader) {
     for part in ["botanical-plates", "Running", "60.0 %", "left", "l40s", "confirmed"] {
         assert!(row.as_str().is_some_and(|row| row.contains(part)), "{row} has no {part}");
     }
+    let bar = browser.run("return document.querySelector('tr.job progress').offsetWidth").await;
+    assert!(bar.as_u64().is_some_and(|pixels| pixels >= 80), "a bar of {bar} pixels");
     browser.close().await;
     stage.leave().await;
 }
