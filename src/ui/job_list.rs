@@ -28,23 +28,18 @@ pub(crate) struct JobsUpdate<'a> {
     /// The jobs that were asked for and are no more, as JSON.
     pub(crate) gone: String,
     /// Numbers and filters, where they were asked for.
-    pub(crate) totals: Option<Totals<'a>>,
+    pub(crate) totals: Option<Totals>,
 }
 
 /// What is around the rows.
 #[derive(Debug)]
-pub(crate) struct Totals<'a> {
+pub(crate) struct Totals {
     pub(crate) frame: Frame,
     pub(crate) metrics: Metrics,
-    pub(crate) list: JobList<'a>,
-}
-
-impl Totals<'_> {
-    /// The jobs that the page would show now.
-    pub(crate) fn listed(&self) -> String {
-        let ids: Vec<_> = self.list.rows.iter().map(Row::id).collect();
-        serde_json::to_string(&ids).unwrap_or_default()
-    }
+    /// The list without its rows.
+    pub(crate) list: JobList<'static>,
+    /// The jobs that the list would show now, as JSON.
+    pub(crate) listed: String,
 }
 
 /// A page of jobs.

@@ -94,18 +94,6 @@ impl Question for GetJobRows {
     }
 }
 
-/// The position in the log of events that was given out last.
-#[derive(Debug, Clone)]
-pub struct GetPosition;
-
-impl Question for GetPosition {
-    type Answer = Seq;
-
-    fn look_up(self, connection: &mut Connection) -> Result<Seq, StoreError> {
-        events::head(connection)
-    }
-}
-
 /// The active job that its provider confirmed longest ago, or never.
 #[derive(Debug, Clone)]
 pub struct GetLeastConfirmed;

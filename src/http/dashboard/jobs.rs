@@ -3,7 +3,6 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-
 use serde_json::json;
 
 use super::{frame, html, notices, or_problem};
@@ -37,7 +36,7 @@ pub(super) async fn page(request: HttpRequest, gateway: Data<Gateway>) -> HttpRe
         let query = job_query(&Query::of(&request), &gateway.provider_names())?;
         let view = view(&gateway, query.clone(), true).await?;
         let now = now();
-        let list = list(&gateway, query, &view, now).await?;
+        let list = list(&gateway, query, &view, rows(&gateway, &view.rows, now).await?);
         let frame = frame(&gateway, View::Jobs, Some(view.position)).await;
         Ok(html(StatusCode::OK, &JobsPage { frame, metrics: metrics(&view, now), list }))
     };
@@ -65,10 +64,12 @@ pub(super) async fn update(
     }
     let query = job_query(&parameters, &gateway.provider_names())?;
     let view = view(&gateway, query.clone(), false).await?;
+    let listed: Vec<_> = view.rows.jobs.iter().map(|job| &job.job_id).collect();
     let totals = Totals {
         frame: frame(&gateway, View::Jobs, Some(view.position)).await,
         metrics: metrics(&view, now),
-        list: list(&gateway, query, &view, now).await?,
+        list: list(&gateway, query, &view, Vec::new()),
+        listed: json!(listed).to_string(),
     };
     Ok(html(StatusCode::OK, &JobsUpdate { rows, gone, totals: Some(totals) }))
 }
@@ -95,26 +96,26 @@ async fn rows<'a>(
     Ok(wanted.jobs.iter().map(row).collect())
 }
 
-async fn list<'a>(
+fn list<'a>(
     gateway: &Gateway,
     query: JobQuery,
-    view: &'a JobsView,
-    now: Timestamp,
-) -> Result<JobList<'a>, ApiError> {
+    view: &JobsView,
+    rows: Vec<Row<'a>>,
+) -> JobList<'a> {
     let providers = gateway.providers.values().map(|door| ProviderChoice {
         name: door.setup.name,
         title: door.setup.title,
         lists_jobs: door.setup.capabilities.lists_jobs,
     });
     let has_token = gateway.providers.values().any(|door| door.setup.has_token);
-    Ok(JobList {
+    JobList {
         address: JobsAddress(query),
-        rows: rows(gateway, &view.rows, now).await?,
+        rows,
         total: view.total,
         counts: view.counts.clone(),
         providers: providers.collect(),
         first_step: (!has_token).then(notices::no_token),
-    })
+    }
 }
 
 fn metrics(view: &JobsView, now: Timestamp) -> Metrics {

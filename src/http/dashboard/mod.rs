@@ -24,8 +24,7 @@ use askama::Template;
 pub(super) use self::session::login_redirect;
 use super::error::ApiError;
 use super::{Gateway, at};
-use crate::actors::job_reader::Read;
-use crate::actors::job_reader::dashboard::GetPosition;
+use crate::actors::job_reader::{GetLogBounds, Read};
 use crate::domain::event::Seq;
 use crate::ui::assets::ROOT;
 use crate::ui::frame::{Frame, View};
@@ -96,7 +95,7 @@ async fn frame(gateway: &Gateway, view: View, position: Option<Seq>) -> Frame {
 /// The position in the log of events, read before anything else that a page shows: what comes in between is
 /// told again, and nothing is missed.
 async fn position(gateway: &Gateway) -> Result<Seq, ApiError> {
-    gateway.asker.ask(&gateway.reader, Read(GetPosition)).await
+    Ok(gateway.asker.ask(&gateway.reader, Read(GetLogBounds)).await?.newest)
 }
 
 /// The page, or one that says why there is none.

@@ -1,7 +1,7 @@
 // Puts what has changed into the page, by asking the daemon for just those parts of it.
 
 import { logIn } from "./door.js";
-import { hasRows, rowOf } from "./rows.js";
+import { rowOf, rows } from "./rows.js";
 
 /** So long is gathered before the daemon is asked again; progress is less urgent than anything that lasts. */
 const GAP_MILLISECONDS = 100;
@@ -71,7 +71,7 @@ function leave({ merged_into: other }) {
 /** Everything may have changed. */
 function refreshAll() {
   if (list()) {
-    for (const row of document.querySelectorAll("[data-job].job")) wanted.rows.add(row.dataset.job);
+    for (const row of rows()) wanted.rows.add(row.dataset.job);
     want({ totals: true, soon: true });
   } else {
     want({ rest: true, soon: true });
@@ -128,10 +128,10 @@ async function ask() {
 
 /** Nothing was learnt, so all of it is still wanted. */
 function failed() {
-  const { rows, totals, rest, status } = asked;
+  const { totals, rest, status } = asked;
   if (status === 401) logIn();
   if (status === 404) leave({});
-  for (const id of rows) wanted.rows.add(id);
+  for (const id of asked.rows) wanted.rows.add(id);
   wanted.totals ||= totals;
   wanted.rest ||= rest;
   totalsAt = 0;
@@ -175,9 +175,9 @@ let isLooking = false;
 /** The daemon reads the logs of jobs that somebody looks at; whatever it finds comes by the stream. One after
     the other: a slow provider must not take all the connections of the browser. */
 async function lookAtRunning() {
-  if (isLooking || document.hidden || !hasRows()) return;
+  if (isLooking || document.hidden) return;
   isLooking = true;
-  for (const row of document.querySelectorAll(".job[data-status=running]")) {
+  for (const row of rows().filter((row) => row.dataset.status === "running")) {
     const { top, bottom } = row.getBoundingClientRect();
     if (bottom < 0 || top > innerHeight) continue;
     await fetch(`/api/cloud/jobs/${encodeURIComponent(row.dataset.job)}/inline-progress`).catch(() => {});
