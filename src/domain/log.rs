@@ -96,6 +96,8 @@ impl Escape {
 #[derive(Debug, Clone, Default)]
 pub struct LogFold {
     line: Vec<u8>,
+    /// Where the next character goes, as so many bytes before the end of `line`: backspaces move it.
+    back: usize,
     escape: Escape,
     /// A `\r` came after `line`: a `\n` ends the line as it is, any text overwrites it.
     returned: bool,
@@ -160,11 +162,12 @@ impl LogFold {
             b'\n' => {
                 on_line(&self.line, Ending::Newline);
                 self.line.clear();
+                self.back = 0;
                 self.returned = false;
             }
             b'\r' => self.returned = true,
             b'\t' => self.append(b"\t", on_line),
-            0x08 if !self.returned => self.erase_last_character(),
+            0x08 if !self.returned => self.back = self.before_character(self.back),
             0x1b => self.escape = Escape::Started,
             // NUL, BEL and the like show nothing.
             _ => {}
@@ -174,11 +177,13 @@ impl LogFold {
     fn append(&mut self, mut plain: &[u8], on_line: &mut impl FnMut(&[u8], Ending)) {
         if self.returned {
             self.returned = false;
+            self.back = 0;
             if !self.line.is_empty() {
                 on_line(&self.line, Ending::Overwritten);
                 self.line.clear();
             }
         }
+        plain = self.overwrite(plain);
         // Filling exactly to the limit each time makes the cut independent of the pieces.
         while self.line.len() + plain.len() > LINE_LIMIT {
             let (fits, over) = plain.split_at(LINE_LIMIT - self.line.len());
@@ -190,14 +195,36 @@ impl LogFold {
         self.line.extend_from_slice(plain);
     }
 
-    fn erase_last_character(&mut self) {
-        while let Some(byte) = self.line.pop() {
-            // Bytes 10xxxxxx only continue a UTF-8 character.
-            if byte & 0xc0 != 0x80 {
-                break;
-            }
+    /// Writes over the characters behind which backspaces moved, one by one, and answers what is left of
+    /// the text once the end of the line is reached.
+    fn overwrite<'a>(&mut self, mut text: &'a [u8]) -> &'a [u8] {
+        while self.back > 0 && !text.is_empty() {
+            let start = self.line.len() - self.back;
+            let end = start + character_length(&self.line[start..]);
+            let length = character_length(text);
+            self.line.splice(start..end, text[..length].iter().copied());
+            self.back = self.line.len() - start - length;
+            text = &text[length..];
         }
+        text
     }
+
+    /// One character further from the end of the line than `back` bytes.
+    fn before_character(&self, back: usize) -> usize {
+        let before = &self.line[..self.line.len() - back];
+        let start = before.iter().rposition(|byte| !continues_character(*byte)).unwrap_or(0);
+        self.line.len() - start
+    }
+}
+
+/// Whether a byte only goes on with a character of UTF-8: 10xxxxxx.
+fn continues_character(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
+}
+
+/// How many bytes the first character has.
+fn character_length(text: &[u8]) -> usize {
+    1 + text.iter().skip(1).take_while(|byte| continues_character(**byte)).count()
 }
 
 /// How many bytes at the start are neither control characters nor DEL.
@@ -307,8 +334,16 @@ mod tests {
     }
 
     #[test]
-    fn backspaces_erase_whole_characters_and_nul_is_nothing() {
+    fn backspaces_go_back_by_whole_characters_and_nul_is_nothing() {
         assert_eq!(folded(&["ab█\u{8}c\0d\n".as_bytes()]).0, [line("abcd")]);
+    }
+
+    #[test]
+    fn what_is_behind_a_backspace_stays_until_it_is_written_over() {
+        assert_eq!(folded(&[b"[==>..] 1/9\x08\x08\x082\n"]).0, [line("[==>..] 2/9")]);
+        let (lines, _) = folded(&[b"1/10 loss: 2\x08\x08\x08\x08\r2/10 loss: 1\n"]);
+        assert_eq!(lines, [frame("1/10 loss: 2"), line("2/10 loss: 1")]);
+        assert_eq!(folded(&[b"\x08\x08a\x08\x08\x08bc\n"]).0, [line("bc")]);
     }
 
     #[test]
