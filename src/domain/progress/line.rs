@@ -1,7 +1,9 @@
 //! One line of a log, read: its stage and its numbers, whichever trainer wrote it.
 
-use super::findings::Findings;
-use super::numbers;
+use super::claims::Claims;
+use super::grammar::announcements::Announced;
+use super::grammar::bars;
+use super::grammar::counters::EpochForm;
 use super::shape;
 use super::stage::Stage;
 use crate::domain::log::{Ending, LogFold};
@@ -11,7 +13,7 @@ use crate::domain::log::{Ending, LogFold};
 pub struct LineReading {
     /// The stage that the line speaks of.
     pub stage: Option<Stage>,
-    /// Training steps taken.
+    /// Training steps taken: of the run, or of the epoch where the line counts those.
     pub step: Option<u64>,
     /// Training steps to take in all, or in this epoch when the count is of one epoch's batches.
     pub total_steps: Option<u64>,
@@ -25,24 +27,79 @@ pub struct LineReading {
     pub learning_rate: Option<f64>,
     /// Seconds for one training step, as the trainer measured it.
     pub seconds_per_step: Option<f64>,
+    /// A hash of the name of the part of the loss that `loss` is; 0 for the loss itself.
+    pub(super) loss_part: u64,
     /// How long a bar has counted, in seconds.
     pub(super) elapsed_seconds: Option<f64>,
-    /// What counted the steps, to tell one counter of a run from another.
+    /// What counts `step`.
     pub(super) counter: Counter,
-    /// The line announces that a run begins or resumes: the next count may be lower than the last.
-    pub(super) announces_run: bool,
+    /// What the line says of the run itself.
+    pub(super) event: RunEvent,
+    /// What the line speaks of has been done.
+    pub(super) is_past: bool,
+    /// It speaks of something that is being done: "caching latents...".
+    pub(super) is_under_way: bool,
+    /// It may begin with the name of the container that it comes from.
+    pub(super) may_have_source: bool,
+    /// It may name the columns of a table.
+    pub(super) may_name_columns: bool,
+    /// A logger wrote behind a bar, on the same line.
+    pub(super) has_text_behind_bar: bool,
+    /// The loss is named as the training's.
+    pub(super) says_training_loss: bool,
+    /// The number of epochs may be that of the last one, counted from 0.
+    pub(super) has_last_index: bool,
+    /// Steps of the run, told beside a count within the epoch.
+    pub(super) whole: Option<u64>,
+    pub(super) whole_total: Option<u64>,
+    pub(super) announced: Announced<u64>,
+    pub(super) epoch_form: EpochForm,
+    /// The epoch is told with a fraction, and so counts what is done.
+    pub(super) has_epoch_fraction: bool,
+    /// A percentage that the trainer tells, from 0 to 100.
+    pub(super) percent: Option<f64>,
+    pub(super) is_percent_of_epoch: bool,
 }
 
-/// How sure it is that a counter counts training steps. Ordered: the surer one wins within a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Trust {
-    /// A bar without any description. The pipelines that draw validation samples print such ones.
-    Bare,
-    /// A bar with a name that says nothing: some trainers take the name of the job.
-    Named,
-    /// It says step or epoch, or comes with a loss.
+/// What a line says of the run itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum RunEvent {
     #[default]
-    Explicit,
+    None,
+    /// It begins or resumes: the next count may be lower than the last.
+    Begins,
+    /// Training is said to go on now.
+    Trains,
+    /// It is over.
+    Ends,
+}
+
+/// What a count says of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Label {
+    /// Steps or iterations.
+    #[default]
+    Steps,
+    /// A bar named "steps", as of runs whose length is told in steps.
+    ManySteps,
+    /// Steps over the whole run.
+    Whole,
+    /// Steps with a total beside an epoch: of the epoch or of the run.
+    StepsOfEpoch,
+    /// Batches, which begin again in each epoch.
+    Batches,
+    /// A bar whose description has the epoch in it.
+    OfEpoch,
+    /// Examples of an epoch.
+    Examples,
+    /// Epochs.
+    Epochs,
+    /// A bar that says no more than that it trains.
+    Train,
+    /// A bar with a name that says nothing: some trainers take the name of the job.
+    Job,
+    /// A count without any word. The pipelines that draw samples print such bars.
+    Bare,
 }
 
 /// Identifies what counts.
@@ -50,9 +107,8 @@ pub(super) enum Trust {
 pub(super) struct Counter {
     /// A hash of the letters of the bar's description; 0 for prose.
     pub(super) name: u64,
-    pub(super) trust: Trust,
-    /// It counts the batches of one epoch and begins again with the next.
-    pub(super) is_per_epoch: bool,
+    pub(super) label: Label,
+    pub(super) is_bar: bool,
     /// The first frame of a bar, before any step of it was timed.
     pub(super) is_first_frame: bool,
 }
@@ -77,7 +133,18 @@ pub fn parse_line(line: &str) -> LineReading {
     };
     fold.push(line.as_bytes(), |frame| keep(&frame.bytes));
     keep(&fold.partial().bytes);
-    read_clean(&last)
+    let reading = read_clean(&last);
+    LineReading {
+        step: reading.step.or(reading.whole),
+        total_steps: reading
+            .announced
+            .steps
+            .filter(|&steps| steps > 0)
+            .or(reading.total_steps)
+            .or(reading.whole_total),
+        total_epochs: reading.total_epochs.or(reading.announced.epochs),
+        ..reading
+    }
 }
 
 /// Reads a line that holds neither ANSI sequences nor control characters.
@@ -91,18 +158,43 @@ pub(super) fn read_tail(tail: &[u8], ending: Ending) -> LineReading {
     if ending == (Ending::Open { is_whole: true }) || tail.ends_with(b"]") {
         return read_clean(tail);
     }
-    let sure = numbers::without_last_number(tail);
-    if let Some(bar) = numbers::last_bar(sure) {
-        return Findings::of_bar(&bar).values();
+    let sure = without_last_number(tail);
+    if let Some(bar) = bars::last_bar(sure) {
+        return Claims::of_bar(&bar).reading();
     }
-    if numbers::looks_like_bar(sure) {
+    if sure.windows(2).any(|pair| pair == b"%|") {
         return LineReading::default();
     }
-    let mut reading = Findings::of_text(sure).values();
+    let mut reading = Claims::of_text(sure).reading();
     // "Epoch 1/21, Ste" is about to become SimpleTuner's step bar, whose progress is not the epoch's.
-    if reading.step.is_none() && numbers::may_become_step_bar(sure) {
+    if reading.step.is_none() && may_become_step_bar(sure) {
         reading.epoch = None;
         reading.total_epochs = None;
     }
     reading
+}
+
+/// The line without the number at its very end, which may go on in bytes yet to come.
+fn without_last_number(line: &[u8]) -> &[u8] {
+    let mut sure = line;
+    while let [rest @ .., last] = sure {
+        let is_exponent =
+            matches!(last, b'e' | b'E') && rest.last().is_some_and(u8::is_ascii_digit);
+        if !is_exponent && !matches!(last, b'0'..=b'9' | b'.' | b',' | b'+' | b'-') {
+            break;
+        }
+        sure = rest;
+    }
+    sure
+}
+
+/// Whether a line with an epoch may yet become `Epoch 1/21, Steps: …`.
+fn may_become_step_bar(line: &[u8]) -> bool {
+    let after_digits = line.iter().rposition(u8::is_ascii_digit).map_or(0, |at| at + 1);
+    let word: Vec<u8> = line[after_digits..]
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    b"steps".starts_with(&word)
 }

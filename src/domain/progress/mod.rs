@@ -9,10 +9,10 @@
 //! - Steps count over epochs where both are known.
 //! - Bars of anything but training (loading, caching, validation, samples) change the stage at most.
 
+mod claims;
 mod estimate;
-mod findings;
+mod grammar;
 mod line;
-mod numbers;
 mod pace;
 mod reader;
 mod run;
@@ -39,8 +39,10 @@ pub struct Progress {
     pub stage: Option<Stage>,
     /// The last line that is not blank, at most 80 characters of it.
     pub last_log: Option<String>,
-    /// How much of the run is done, in percent from 0 to 100.
+    /// How much of the whole run is done, in percent from 0 to 100; `None` where nobody can know.
     pub progress: Option<f64>,
+    /// What the percentage is computed from; `None` where there is none, or where the trainer tells it.
+    pub basis: Option<Basis>,
     /// How often the run began again, or something else began to count its steps.
     pub restarts: u32,
     /// Training steps taken.
@@ -69,6 +71,18 @@ pub struct Progress {
     pub eta_low_seconds: Option<f64>,
     /// In one run of ten it takes more than this.
     pub eta_high_seconds: Option<f64>,
+}
+
+/// What a percentage is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// Steps of all steps.
+    Steps,
+    /// Epochs of all epochs.
+    Epochs,
+    /// Epochs of all epochs, refined by what is done of the one under way.
+    Both,
 }
 
 /// Epoch 3 is written as 3, not as 3.0: most trainers count whole epochs.

@@ -1,7 +1,7 @@
 //! Reads a growing log at the cost of what was appended.
 
+use super::grammar::bars::end_of_bar;
 use super::line::{read_clean, read_tail};
-use super::numbers::end_of_bar;
 use super::run::Run;
 use super::series::Curves;
 use super::{Progress, Series};
@@ -50,12 +50,16 @@ impl ProgressReader {
         let Self { fold, run, curves, newest, .. } = self;
         fold.push(appended, |line| {
             let line = &*line.bytes;
-            // A logger does not know that it writes behind a bar.
-            let (bar, text) = line.split_at(end_of_bar(line).unwrap_or(0));
-            if !bar.is_empty() {
-                run.apply(read_clean(bar), curves);
+            let mut reading = read_clean(line);
+            let mut text = line;
+            if reading.has_text_behind_bar {
+                // A logger does not know that it writes behind a bar.
+                let bar;
+                (bar, text) = line.split_at(end_of_bar(line).unwrap_or(0));
+                run.apply(bar, &mut read_clean(bar), curves);
+                reading = read_clean(text);
             }
-            run.apply(read_clean(text), curves);
+            run.apply(text, &mut reading, curves);
             keep_start(newest, text);
         });
         self.known.append(appended);
@@ -88,7 +92,8 @@ impl ProgressReader {
     pub fn progress(&self) -> Progress {
         let (mut run, mut newest) = (self.run.clone(), self.newest.clone());
         let tail = self.fold.partial();
-        run.apply(read_tail(&tail.bytes, tail.ending), &mut Curves::default());
+        let mut reading = read_tail(&tail.bytes, tail.ending);
+        run.apply(&tail.bytes, &mut reading, &mut Curves::default());
         keep_start(&mut newest, &tail.bytes);
         Progress { last_log: shortened(&newest), ..run.progress() }
     }

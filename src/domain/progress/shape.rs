@@ -3,17 +3,19 @@
 //! A training log is the same few lines ten thousand times over. To find out what a line says takes
 //! dozens of regular expressions; to see that it has the shape of one that was read before takes a
 //! comparison, and then only its numbers are left to be parsed. The result is the same, since
-//! [`Findings`] depend on the shape alone.
+//! [`Claims`] depend on the shape alone.
 
 use std::cell::RefCell;
 
-use super::findings::Findings;
+use super::claims::Claims;
 use super::line::LineReading;
 use super::values::decimal;
 
-/// How many shapes are remembered by a thread. A trainer has a dozen: a bar's rate turns from `s/it` to
-/// `it/s`, its loss from `0.1` to `1e-05`.
-const SHAPES_MAX: usize = 32;
+/// How many shapes that begin and end alike are remembered by a thread. A trainer has a dozen in all: a
+/// bar's rate turns from `s/it` to `it/s`, its loss from `0.1` to `1e-05`.
+const SHAPES_MAX: usize = 16;
+/// By how they begin and end, shapes are put into so many groups.
+const GROUPS: usize = 32;
 /// The longest line whose shape is remembered, in bytes. Of a longer one the rules of stages see the
 /// start alone, and how far that reaches hangs on the lengths of its numbers.
 const LINE_BYTES_MAX: usize = 320;
@@ -26,47 +28,66 @@ pub(super) fn read(line: &[u8]) -> LineReading {
         static SHAPES: RefCell<Shapes> = RefCell::default();
     }
     if line.len() > LINE_BYTES_MAX {
-        return Findings::of(line).values();
+        return Claims::of(line).reading();
     }
     SHAPES.with_borrow_mut(|shapes| shapes.read(line))
 }
 
-/// The shapes that were read last, those that come often before the others.
-#[derive(Debug, Default)]
+/// The shapes that were read last, in each group those that come often before the others.
+#[derive(Debug)]
 struct Shapes {
-    outline: Outline,
-    known: Vec<Shape>,
+    #[expect(clippy::vec_box, reason = "they change places all the time, and are large")]
+    groups: [Vec<Box<Known>>; GROUPS],
+    /// Where the runs of digits of the line at hand are.
+    runs: Vec<Run>,
 }
 
 #[derive(Debug)]
-struct Shape {
-    text: Box<[u8]>,
-    findings: Findings<Place>,
+struct Known {
+    shape: Shape,
+    claims: Claims<Place>,
+}
+
+impl Default for Shapes {
+    fn default() -> Self {
+        Self { groups: [const { Vec::new() }; GROUPS], runs: Vec::new() }
+    }
 }
 
 impl Shapes {
     fn read(&mut self, line: &[u8]) -> LineReading {
-        if !self.outline.trace(line) {
-            return Findings::of(line).values();
-        }
-        let outline = &self.outline;
-        if let Some(at) = self.known.iter().position(|shape| *shape.text == *outline.text) {
-            let known = self.known[at].findings.try_map(|place| outline.text_at(*place, line));
-            let reading = known.map(|findings| findings.values());
+        let (group, runs) = (&mut self.groups[group_of(line)], &mut self.runs);
+        if let Some(at) = group.iter().position(|known| known.shape.has(line, runs)) {
+            let reading = group[at].claims.values(|place| place.text(line, runs));
             // One place further to the front each time.
-            self.known.swap(at, at.saturating_sub(1));
-            return reading.unwrap_or_else(|| Findings::of(line).values());
+            group.swap(at, at.saturating_sub(1));
+            return reading;
         }
-        let findings = Findings::of(line);
-        if let Some(places) = findings.try_map(|text| outline.place_of(text, line)) {
-            if self.known.len() == SHAPES_MAX {
-                self.known.pop();
+        let claims = Claims::of(line);
+        if let Some(shape) = Shape::of(line, runs)
+            && let Some(claims) = claims.try_map(|text| Place::of(text, line, runs))
+        {
+            if group.len() == SHAPES_MAX {
+                group.pop();
             }
-            self.known.push(Shape { text: outline.text.as_slice().into(), findings: places });
+            group.push(Box::new(Known { shape, claims }));
         }
-        findings.values()
+        claims.reading()
     }
 }
+
+/// The group of a line, which is that of all lines of its shape.
+fn group_of(line: &[u8]) -> usize {
+    const LETTERS: usize = 8;
+    const PRIME: usize = 31;
+    let start = line.iter().take(LETTERS).take_while(|byte| !matches!(byte, b' ' | b'0'..=b'9'));
+    let last = line.last().filter(|byte| !byte.is_ascii_digit());
+    let mix = |sum: usize, byte: &u8| sum.wrapping_mul(PRIME).wrapping_add(usize::from(*byte));
+    start.chain(last).fold(0, mix) % GROUPS
+}
+
+/// Where a run of digits begins and ends.
+type Run = (u16, u16);
 
 /// A number in a line of a known shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,58 +103,12 @@ enum Place {
     Word(&'static [u8]),
 }
 
-/// A line without its numbers: the shape of it, and where the runs of digits are.
-#[derive(Debug, Default)]
-struct Outline {
-    text: Vec<u8>,
-    runs: Vec<(u16, u16)>,
-}
-
-impl Outline {
-    /// Traces a line. False where it has too many numbers.
-    fn trace(&mut self, line: &[u8]) -> bool {
-        self.text.clear();
-        self.runs.clear();
-        let mut at = 0;
-        while let Some(&byte) = line.get(at) {
-            if byte.is_ascii_digit() {
-                let start = at;
-                while line.get(at).is_some_and(u8::is_ascii_digit) {
-                    at += 1;
-                }
-                if self.runs.len() == RUNS_MAX {
-                    return false;
-                }
-                self.add_run(line, start, at);
-            } else if byte == b'|' && self.text.last() == Some(&b'%') {
-                self.text.push(byte);
-                at += 1 + drawing_length(&line[at + 1..]);
-            } else {
-                self.text.push(byte);
-                at += 1;
-            }
-        }
-        true
-    }
-
-    fn add_run(&mut self, line: &[u8], start: usize, end: usize) {
-        // Numbers are padded to a width, and how many blanks that takes says nothing.
-        while self.text.ends_with(b"  ") {
-            self.text.pop();
-        }
-        self.text.push(b'0');
-        // Whether it is a part of a time of day or of a number with separators hangs on its length.
-        if start > 0 && matches!(line[start - 1], b':' | b',') {
-            self.text.push(b'0' + (end - start).min(9) as u8);
-        }
-        self.runs.push((start as u16, end as u16));
-    }
-
+impl Place {
     /// Where `text` stands, which is a part of `line`; `None` where its ends are not those of runs.
-    fn place_of(&self, text: &[u8], line: &[u8]) -> Option<Place> {
+    fn of(text: &[u8], line: &[u8], runs: &[Run]) -> Option<Self> {
         if !text.iter().any(u8::is_ascii_digit) {
             let number = decimal(text)?;
-            return Some(Place::Word(match number {
+            return Some(Self::Word(match number {
                 number if number.is_nan() => b"nan",
                 number if number > 0.0 => b"inf",
                 _ => b"-inf",
@@ -143,21 +118,132 @@ impl Outline {
         let end = start + text.len();
         let has_sign = matches!(text.first(), Some(b'+' | b'-'));
         let first_digit = start + usize::from(has_sign);
-        let first = self.runs.iter().position(|run| usize::from(run.0) == first_digit)?;
-        let last = self.runs.iter().position(|run| usize::from(run.1) == end)?;
-        Some(Place::Runs { first: first as u8, last: last as u8, has_sign })
+        let first = runs.iter().position(|run| usize::from(run.0) == first_digit)?;
+        let last = runs.iter().position(|run| usize::from(run.1) == end)?;
+        Some(Self::Runs { first: first as u8, last: last as u8, has_sign })
     }
 
-    fn text_at<'a>(&self, place: Place, line: &'a [u8]) -> Option<&'a [u8]> {
-        match place {
-            Place::Word(word) => Some(word),
-            Place::Runs { first, last, has_sign } => {
-                let (start, _) = *self.runs.get(usize::from(first))?;
-                let (_, end) = *self.runs.get(usize::from(last))?;
-                line.get(usize::from(start) - usize::from(has_sign)..usize::from(end))
+    fn text<'a>(self, line: &'a [u8], runs: &[Run]) -> &'a [u8] {
+        match self {
+            Self::Word(word) => word,
+            Self::Runs { first, last, has_sign } => {
+                let start = usize::from(runs[usize::from(first)].0) - usize::from(has_sign);
+                &line[start..usize::from(runs[usize::from(last)].1)]
             }
         }
     }
+}
+
+/// A line without its numbers.
+#[derive(Debug, PartialEq)]
+struct Shape {
+    /// The texts of all parts, one after the other.
+    text: Box<[u8]>,
+    parts: Box<[Part]>,
+}
+
+/// A text that is the same in every line of a shape, and what comes after it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Part {
+    text_length: u16,
+    after: After,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum After {
+    Number {
+        /// Numbers are padded to a width, and how many blanks that takes says nothing.
+        is_padded: bool,
+        /// How many digits it has, 9 for more. Whether a number is a part of a time of day or has
+        /// separators hangs on that; elsewhere it says nothing.
+        digits: Option<u8>,
+    },
+    /// What tqdm draws between its two bars.
+    Drawing,
+    End,
+}
+
+impl Shape {
+    /// The shape of a line, whose runs of digits are put into `runs`; `None` where it has too many.
+    fn of(line: &[u8], runs: &mut Vec<Run>) -> Option<Self> {
+        runs.clear();
+        let mut text = Vec::with_capacity(line.len());
+        let mut parts = Vec::new();
+        let mut part_start = 0;
+        let mut at = 0;
+        while let Some(&byte) = line.get(at) {
+            let after = if byte.is_ascii_digit() {
+                let before = text.len();
+                while text.len() > part_start && text.last() == Some(&b' ') {
+                    text.pop();
+                }
+                let end = end_of_digits(line, at);
+                let hangs_on_length = at > 0 && matches!(line[at - 1], b':' | b',');
+                let digits = hangs_on_length.then_some((end - at).min(9) as u8);
+                runs.push((at as u16, end as u16));
+                at = end;
+                After::Number { is_padded: text.len() < before, digits }
+            } else {
+                let is_second_bar =
+                    byte == b'|' && text.len() > part_start && text.last() == Some(&b'%');
+                text.push(byte);
+                at += 1;
+                if !is_second_bar {
+                    continue;
+                }
+                at += drawing_length(&line[at..]);
+                After::Drawing
+            };
+            parts.push(Part { text_length: (text.len() - part_start) as u16, after });
+            part_start = text.len();
+        }
+        parts.push(Part { text_length: (text.len() - part_start) as u16, after: After::End });
+        (runs.len() <= RUNS_MAX).then(|| Self { text: text.into(), parts: parts.into() })
+    }
+
+    /// Whether a line has this shape; then its runs of digits are put into `runs`.
+    fn has(&self, line: &[u8], runs: &mut Vec<Run>) -> bool {
+        runs.clear();
+        let (mut text, mut at) = (&*self.text, 0);
+        for part in &self.parts {
+            let (own, others) = text.split_at(usize::from(part.text_length));
+            if !line[at..].starts_with(own) {
+                return false;
+            }
+            text = others;
+            at += own.len();
+            match part.after {
+                After::Drawing => at += drawing_length(&line[at..]),
+                After::End => return at == line.len(),
+                After::Number { is_padded, digits } => {
+                    let start = if is_padded { end_of_blanks(line, at) } else { at };
+                    let end = end_of_digits(line, start);
+                    let is_other_length =
+                        digits.is_some_and(|digits| usize::from(digits) != (end - start).min(9));
+                    if end == start || (is_padded && start == at) || is_other_length {
+                        return false;
+                    }
+                    runs.push((start as u16, end as u16));
+                    at = end;
+                }
+            }
+        }
+        false
+    }
+}
+
+fn end_of_digits(line: &[u8], mut at: usize) -> usize {
+    while line.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    at
+}
+
+fn end_of_blanks(line: &[u8], mut at: usize) -> usize {
+    while line.get(at) == Some(&b' ') {
+        at += 1;
+    }
+    at
 }
 
 /// The length of what tqdm draws between its two bars, which only says again how far it is; 0 where
@@ -204,8 +290,8 @@ mod tests {
             "Steps: 100%|██████████| 2000/2000 [03:12<00:00, 47.96it/s, lr=1.0e-5, step_loss=0.20]",
         ] {
             let reading = shapes.read(frame.as_bytes());
-            assert_eq!(reading, Findings::of(frame.as_bytes()).values());
-            assert_eq!(shapes.known.len(), 1);
+            assert_eq!(reading, Claims::of(frame.as_bytes()).reading());
+            assert_eq!(shapes.groups.iter().map(Vec::len).sum::<usize>(), 1);
         }
     }
 
@@ -227,8 +313,8 @@ mod tests {
             shapes.read(format!("{} step 1/2", "word ".repeat(count % 50)).as_bytes());
             shapes.read(b"step 1/2");
         }
-        assert!(shapes.known.len() <= SHAPES_MAX);
-        assert_eq!(&*shapes.known[0].text, b"step 0/0");
+        assert!(shapes.groups.iter().all(|group| group.len() <= SHAPES_MAX));
+        assert_eq!(&*shapes.groups[group_of(b"step 1/2")][0].shape.text, b"step/");
     }
 
     proptest! {
@@ -243,7 +329,7 @@ mod tests {
             for (line, seed) in pairs {
                 for line in [line.clone(), with_other_numbers(&line, &seed)] {
                     let read = format!("{:?}", shapes.read(line.as_bytes()));
-                    prop_assert_eq!(read, format!("{:?}", Findings::of(line.as_bytes()).values()), "{}", line);
+                    prop_assert_eq!(read, format!("{:?}", Claims::of(line.as_bytes()).reading()), "{}", line);
                 }
             }
         }

@@ -1,0 +1,202 @@
+//! The epochs of a run: which one it is in, and how many there are.
+
+use super::super::grammar::counters::EpochForm;
+use super::super::line::LineReading;
+
+/// How a claim moves the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// No epoch was told, or the same one.
+    No,
+    /// A later epoch.
+    On,
+    /// The first one again, or an earlier one after a restart was announced.
+    Back,
+}
+
+/// What is known of the epochs.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Epochs {
+    /// As the trainer counts.
+    pub(super) told: Option<f64>,
+    /// As it was told beside the epoch.
+    pub(super) told_total: Option<u64>,
+    /// The epoch, counted from 0, that is under way.
+    pub(super) index: u64,
+    /// Epochs that are done, with a fraction where the trainer tells one.
+    done: f64,
+    /// A bar counts them.
+    pub(super) is_bar: bool,
+    /// A line of its own heads each.
+    pub(super) has_headings: bool,
+    /// They are told with fractions.
+    pub(super) has_fractions: bool,
+    /// Their number, where it is told with the epoch, may be that of the last one.
+    has_last_index: bool,
+    /// Epochs count from 0 where their number is told with them, and where it is not.
+    is_from_zero: bool,
+    is_from_zero_alone: bool,
+    /// Lines of the same epoch that told a loss and no other count.
+    reports: u32,
+}
+
+impl Epochs {
+    /// Takes in what a line of training says. `has_counts`: something counts within the epochs.
+    pub(super) fn take(
+        &mut self,
+        reading: &LineReading,
+        announced: Option<u64>,
+        has_counts: bool,
+        may_go_back: bool,
+    ) -> Moved {
+        let Some(epoch) = reading.epoch else { return Moved::No };
+        let total = reading.total_epochs;
+        if epoch == 0.0 {
+            let flag =
+                if total.is_some() { &mut self.is_from_zero } else { &mut self.is_from_zero_alone };
+            *flag = true;
+        }
+        self.has_last_index |= reading.has_last_index;
+        let base = if self.counts_from_zero(total, announced) { 0.0 } else { 1.0 };
+        let has_own_count = reading.step.is_some() || reading.whole.is_some();
+        let is_report =
+            reading.loss.is_some() && !has_own_count && !has_counts && !reading.has_epoch_fraction;
+        let before = (epoch - base).max(0.0);
+        let done = match reading.epoch_form {
+            EpochForm::Done => epoch,
+            EpochForm::Ended => before + 1.0,
+            _ if reading.has_epoch_fraction => epoch,
+            // The page: "epoch 3/10" is 30 %. The first one is a heading all the same.
+            EpochForm::Under
+                if is_report
+                    || (!has_own_count && !has_counts && before >= 1.0 && total.is_some()) =>
+            {
+                before + 1.0
+            }
+            EpochForm::Under | EpochForm::Begins => before,
+        };
+        let is_counted_done =
+            matches!(reading.epoch_form, EpochForm::Done) || reading.has_epoch_fraction;
+        let index = if is_counted_done { epoch.floor() as u64 } else { before as u64 };
+        if index < self.index && self.told.is_some() && !(may_go_back || index == 0) {
+            return Moved::No;
+        }
+        let moved = match index.cmp(&self.index) {
+            _ if self.told.is_none() => Moved::On,
+            std::cmp::Ordering::Less => Moved::Back,
+            std::cmp::Ordering::Equal => Moved::No,
+            std::cmp::Ordering::Greater => Moved::On,
+        };
+        self.reports = if moved == Moved::No {
+            self.reports + u32::from(is_report)
+        } else {
+            u32::from(is_report)
+        };
+        self.is_bar |= reading.epoch_form == EpochForm::Done;
+        self.has_headings |= !has_own_count
+            && reading.epoch_form != EpochForm::Done
+            && !reading.has_epoch_fraction
+            && reading.loss.is_none();
+        self.has_fractions |= reading.has_epoch_fraction;
+        // A second report of an epoch shows that the first one was not of its end.
+        self.done = if is_report && self.reports > 1 {
+            before
+        } else if moved == Moved::No {
+            self.done.max(done)
+        } else {
+            done
+        };
+        self.index = index;
+        // Some say "epoch 1 of 3" in the heading, and count from 0 in the lines below it.
+        let is_told_from_one = total.is_none()
+            && self.told_total.is_some()
+            && !self.is_from_zero
+            && self.told == Some(epoch + 1.0);
+        if !is_told_from_one {
+            self.told = Some(epoch);
+        }
+        self.told_total = total.or(self.told_total);
+        moved
+    }
+
+    /// Takes in that an epoch, the one under way where none is named, has been trained and is evaluated.
+    pub(super) fn end(&mut self, epoch: Option<f64>, total: Option<u64>, announced: Option<u64>) {
+        let base = if self.counts_from_zero(total, announced) { 0.0 } else { 1.0 };
+        let ended = epoch.map_or(self.index as f64, |epoch| epoch - base) + 1.0;
+        if self.told.is_none() {
+            self.told = epoch;
+            self.index = (ended - 1.0).max(0.0) as u64;
+        }
+        if ended >= self.done {
+            self.index = self.index.max((ended - 1.0).max(0.0) as u64);
+            self.done = ended;
+        }
+    }
+
+    /// The epoch of a reading, counted from 0; the one under way where it tells none.
+    pub(super) fn index_of(&self, reading: &LineReading) -> u64 {
+        let base = if self.counts_from_zero(reading.total_epochs, None) { 0.0 } else { 1.0 };
+        reading.epoch.map_or(self.index, |epoch| (epoch - base).max(0.0) as u64)
+    }
+
+    /// One more epoch began that nothing names.
+    pub(super) fn begin_next(&mut self) {
+        self.index += 1;
+        self.done = self.done.max(self.index as f64);
+    }
+
+    /// Learns from where epochs count: `whole` steps of the run were told with `done` of `total` in this epoch.
+    pub(super) fn learn_base(&mut self, whole: u64, done: u64, total: u64) {
+        let Some(told) = self.told.filter(|_| !self.has_fractions && !self.is_bar && total > 2)
+        else {
+            return;
+        };
+        let from = |epoch: f64| (epoch.max(0.0) as u64).saturating_mul(total).saturating_add(done);
+        let fits = |epoch: f64| whole.abs_diff(from(epoch)) <= 2;
+        if told >= 1.0 && fits(told) && !fits(told - 1.0) {
+            let flag = if self.told_total.is_some() {
+                &mut self.is_from_zero
+            } else {
+                &mut self.is_from_zero_alone
+            };
+            if !*flag {
+                *flag = true;
+                self.index = told as u64;
+                self.done = self.done.max(told);
+            }
+        }
+    }
+
+    fn counts_from_zero(&self, total: Option<u64>, announced: Option<u64>) -> bool {
+        match total {
+            // 49 is the last of fifty: people choose round numbers.
+            Some(total) => {
+                self.is_from_zero
+                    || (self.has_last_index && total % 10 == 9 && announced != Some(total))
+            }
+            None => self.is_from_zero_alone || (self.is_from_zero && self.told_total.is_some()),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self, announced: Option<u64>) -> Option<u64> {
+        let Some(total) = self.told_total else { return announced };
+        let has_reached_it = self.told == Some(total as f64) && !self.is_bar && !self.has_fractions;
+        let is_last_index = self.counts_from_zero(Some(total), announced)
+            && (self.has_last_index || has_reached_it)
+            && announced != Some(total);
+        Some(total + u64::from(is_last_index))
+    }
+
+    /// Epochs done, with the fraction of the one under way that a counter within it tells.
+    pub(super) fn position(&self, fraction: Option<f64>) -> f64 {
+        match fraction {
+            Some(fraction) => self.done.max(self.index as f64 + fraction),
+            None => self.done,
+        }
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.told.is_some()
+    }
+}

@@ -1,0 +1,383 @@
+//! What a count counts: the run, the epoch, or something beside the training.
+
+use super::super::line::{Label, LineReading};
+use super::super::stage::Stage;
+use super::Run;
+use super::track::Track;
+
+/// Where a count belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It counts over the whole run.
+    Whole,
+    /// It counts within the epoch.
+    Within,
+    /// It is drawn around the counter of the training.
+    Outer,
+    /// It repeats what another counter of the training tells.
+    Echo,
+    /// It belongs to this stage, and counts none of the run's steps.
+    Other(Stage),
+}
+
+impl Run {
+    /// Where the count of a line of training belongs. What was believed of other counters may fall here.
+    pub(super) fn place(&mut self, reading: &LineReading) -> Place {
+        let Some(step) = reading.step else { return Place::Echo };
+        let place = self.place_of(step, reading);
+        // What was put aside stays there, frame by frame, until losses come with it.
+        self.aside = match place {
+            Place::Other(stage) => Some((Track::of(reading, step, self.epochs.index), stage)),
+            _ => self.aside,
+        };
+        place
+    }
+
+    fn place_of(&mut self, step: u64, reading: &LineReading) -> Place {
+        match reading.counter.label {
+            Label::Whole => return Place::Whole,
+            Label::Examples => return Place::Within,
+            _ => {}
+        }
+        if reading.counter.is_bar
+            && reading.whole > reading.total_steps
+            && reading.total_steps.is_some()
+        {
+            return Place::Within;
+        }
+        if reading.counter.is_bar
+            && self.fits_announced(reading)
+            && self.whole.is_some_and(|whole| whole.total == reading.total_steps)
+        {
+            return Place::Whole;
+        }
+        if self.outer.is_some_and(|outer| outer.is_of(reading)) {
+            return Place::Outer;
+        }
+        if let Some(within) = self.within.filter(|within| within.is_of(reading)) {
+            return self.place_of_within(&within, step, reading);
+        }
+        if let Some(whole) = self.whole.filter(|whole| whole.is_of(reading)) {
+            let is_of_epoch = whole.is_explicit && step < whole.done && reading.epoch.is_some();
+            if is_of_epoch && reading.total_steps.is_none() && !self.restart_announced {
+                // Beside the count of the run, another one begins again with each epoch.
+                return Place::Echo;
+            }
+            if reading.counter.label == Label::OfEpoch && !self.fits_announced(reading) {
+                self.believe_to_be_within(reading.epoch.is_some());
+                return Place::Within;
+            }
+            return self.place_of_whole(&whole, step, reading);
+        }
+        if let Some((aside, stage)) = self.aside
+            && aside.is_of(reading)
+            && reading.loss.is_none()
+            && !self.fits_announced(reading)
+        {
+            return Place::Other(stage);
+        }
+        match self.main() {
+            Some(main) => self.place_beside(&main, step, reading),
+            None => self.place_of_first(step, reading),
+        }
+    }
+
+    /// The counter that is believed to count the training.
+    fn main(&self) -> Option<Track> {
+        let with_total = |track: &Track| track.total.is_some();
+        self.whole.filter(with_total).or(self.within).or(self.whole)
+    }
+
+    /// The epoch that a reading is in, counted as the trainer counts; `None` where it goes on in the last one.
+    fn is_in_later_epoch(&self, reading: &LineReading, track: &Track) -> bool {
+        let told_later =
+            reading.epoch.zip(self.epochs.told).is_some_and(|(now, before)| now > before);
+        let was_told = track.told_epoch != self.epochs.told;
+        !reading.has_epoch_fraction
+            && !self.epochs.has_fractions
+            && (told_later || was_told || track.epoch < self.epochs.index)
+    }
+
+    /// A counter within the epoch that runs through where the epoch ends counts the run.
+    fn place_of_within(&mut self, within: &Track, step: u64, reading: &LineReading) -> Place {
+        let may_be_whole = matches!(
+            reading.counter.label,
+            Label::StepsOfEpoch | Label::Steps | Label::ManySteps | Label::Train
+        );
+        let runs_through = self.is_in_later_epoch(reading, within)
+            && step > within.done
+            && within.done > 1
+            && !within.is_over();
+        if may_be_whole
+            && runs_through
+            && within.total.is_some()
+            && self.whole.is_none()
+            && !self.epochs.is_bar
+        {
+            // Once may be a piece of the log that is missing.
+            let track = Track { runs_through: within.runs_through + 1, ..*within };
+            self.within = Some(track);
+            if track.runs_through > 1 || self.is_share_of_run(within, step, reading) {
+                self.whole = self.within.take();
+                return Place::Whole;
+            }
+        }
+        Place::Within
+    }
+
+    /// Whether a count is where that of the whole run would be, before the epoch ended and after.
+    fn is_share_of_run(&self, within: &Track, step: u64, reading: &LineReading) -> bool {
+        let epochs = self.epochs.count(self.announced_epochs()).filter(|&epochs| epochs > 1);
+        let (Some(epochs), Some(total)) = (epochs, within.total) else { return false };
+        let of_epoch = total as f64 / epochs as f64;
+        let index = self.epochs.index_of(reading) as f64;
+        let is_in = |step: u64, index: f64| {
+            let begin = of_epoch * index;
+            (begin - 0.02 * of_epoch..=begin + 1.02 * of_epoch).contains(&(step as f64))
+        };
+        is_in(step, index)
+            && is_in(within.done, within.epoch as f64)
+            && within.done as f64 > 0.5 * of_epoch
+    }
+
+    /// A counter that begins again with the epoch counts within it.
+    fn place_of_whole(&mut self, whole: &Track, step: u64, reading: &LineReading) -> Place {
+        if self.fits_announced(reading) || self.restart_announced || reading.total_steps.is_none() {
+            return Place::Whole;
+        }
+        let goes_back = step < whole.done;
+        let with_epoch = goes_back && self.is_in_later_epoch(reading, whole);
+        // A bar that was full and is drawn anew is that of the next epoch, told or not.
+        let is_drawn_anew = goes_back
+            && step <= 1
+            && whole.is_over()
+            && !matches!(reading.counter.label, Label::ManySteps)
+            && reading.counter.is_bar;
+        if !(with_epoch || is_drawn_anew) {
+            return Place::Whole;
+        }
+        self.believe_to_be_within(with_epoch);
+        Place::Within
+    }
+
+    pub(super) fn believe_to_be_within(&mut self, epoch_is_told: bool) {
+        self.within = self.whole.take();
+        self.known.progress = None;
+        self.known.basis = None;
+        if !epoch_is_told && !self.epochs.is_known() {
+            // The counter was seen through one epoch, and now counts the next.
+            self.epochs.index = 0;
+        }
+    }
+
+    /// Whether the total is the one that was announced for the run.
+    fn fits_announced(&self, reading: &LineReading) -> bool {
+        let announced = self.announced.steps.or(self.announced.asked_steps);
+        announced.is_some() && announced == reading.total_steps
+    }
+
+    /// Whether the total is that of one epoch, by what was announced.
+    fn fits_epoch(&self, reading: &LineReading) -> bool {
+        let Some(total) = reading.total_steps else { return false };
+        let epochs = self.announced_epochs().or(self.epochs.told_total);
+        let is_share = epochs.zip(self.announced.steps).is_some_and(|(epochs, steps)| {
+            epochs > 1 && total.saturating_mul(epochs).abs_diff(steps) < epochs
+        });
+        is_share || (self.announced.batches == Some(total) && epochs != Some(1))
+    }
+
+    /// The first counter of a run.
+    fn place_of_first(&mut self, step: u64, reading: &LineReading) -> Place {
+        let is_nameless = reading.counter.label == Label::Bare && reading.counter.is_bar;
+        let is_sure = reading.loss.is_some() || self.has_loss || self.fits_announced(reading);
+        if is_nameless && !is_sure {
+            // It belongs to what the line before it said that is done.
+            match self.last_said {
+                Some(stage @ (Stage::Preprocessing | Stage::Validation))
+                    if !self.says_training || self.says_preparing =>
+                {
+                    return Place::Other(stage);
+                }
+                // What is full when it is first seen took no time.
+                _ if reading.total_steps == Some(step) && !self.says_training => {
+                    return Place::Other(self.known.stage.unwrap_or(Stage::Preprocessing));
+                }
+                _ => {}
+            }
+        }
+        self.prior(reading)
+    }
+
+    /// What a counter most likely counts, by its name and the epochs that are told.
+    fn prior(&self, reading: &LineReading) -> Place {
+        if self.fits_announced(reading) {
+            return Place::Whole;
+        }
+        let counts_by_epochs = self.announced.steps.is_none()
+            && self.announced.epochs.is_some_and(|epochs| epochs > 1);
+        let has_headings =
+            (self.epochs.is_known() && !self.epochs.has_fractions) || counts_by_epochs;
+        let within = |is_within: bool| if is_within { Place::Within } else { Place::Whole };
+        match reading.counter.label {
+            Label::Whole => Place::Whole,
+            Label::Examples | Label::OfEpoch => Place::Within,
+            Label::Batches => within(has_headings || reading.epoch.is_some()),
+            _ if self.fits_epoch(reading) => Place::Within,
+            Label::StepsOfEpoch => within(!is_of_run(reading)),
+            Label::ManySteps => within(self.epochs.is_bar),
+            Label::Steps if reading.counter.is_bar => within(self.epochs.is_bar),
+            Label::Steps => within(
+                reading.total_steps.is_some()
+                    && has_headings
+                    && self.epochs.told_total.is_some()
+                    && reading.epoch.is_none(),
+            ),
+            Label::Train | Label::Bare => within(has_headings),
+            Label::Job | Label::Epochs => Place::Whole,
+        }
+    }
+
+    /// A counter that is not the one that is believed in.
+    fn place_beside(&mut self, main: &Track, step: u64, reading: &LineReading) -> Place {
+        let Some(total) = reading.total_steps else {
+            // A step without a total tells of the same steps, late or early; or of the run's where the
+            // counter that is known is the epoch's.
+            let is_echo = main.counter.is_bar && self.whole.is_some_and(|whole| step <= whole.done);
+            return if is_echo { Place::Echo } else { Place::Whole };
+        };
+        if reading.counter.is_bar
+            && main.total.is_none()
+            && self.whole == Some(*main)
+            && step >= main.done
+            && (main.done > 0 || reading.counter.label != Label::Bare || is_round(total))
+        {
+            // The same steps, now with their total.
+            return Place::Whole;
+        }
+        let is_confirmed =
+            main.carries_loss || self.announced.steps == main.total && main.total.is_some();
+        let prior = self.prior(reading);
+        if self.fits_announced(reading) && self.announced.steps != main.total {
+            self.forget_counters();
+            return Place::Whole;
+        }
+        if !reading.counter.is_bar && !main.counter.is_bar {
+            // Another count in prose: of the epoch beside one of the run, or the other way round.
+            return match prior {
+                Place::Within if self.within.is_none() => Place::Within,
+                Place::Whole if self.whole.is_none() => Place::Whole,
+                _ if reading.counter.label == Label::StepsOfEpoch => Place::Within,
+                Place::Whole if !self.restart_announced => Place::Echo,
+                place => place,
+            };
+        }
+        if reading.loss.is_some() {
+            return self.place_of_lossy(main, is_confirmed, prior, reading);
+        }
+        if main.is_near(Some(total))
+            && main.done.abs_diff(step) <= (main.done / 10).max(5)
+            && !main.is_over()
+        {
+            // Ranks draw bars of their own.
+            return Place::Echo;
+        }
+        if !reading.counter.is_bar {
+            // A count in prose beside a bar, without a loss.
+            return if prior == Place::Whole && main.total.is_none() {
+                Place::Whole
+            } else {
+                Place::Echo
+            };
+        }
+        if !is_confirmed
+            && main.counter.label == Label::Bare
+            && (main.is_over() || main.done <= 1 && self.says_training)
+        {
+            // The nameless bar before was of some preparation.
+            self.forget_counters();
+            return self.prior(reading);
+        }
+        let is_named = matches!(
+            reading.counter.label,
+            Label::OfEpoch | Label::ManySteps | Label::Steps | Label::Train
+        );
+        if is_named && !is_confirmed {
+            if self.whole == Some(*main) {
+                self.forget_counters();
+            }
+            return prior;
+        }
+        if is_named && prior == Place::Within && self.within.is_none() && !main.is_over() {
+            return Place::Within;
+        }
+        Place::Other(if self.has_begun() { Stage::Validation } else { Stage::Preprocessing })
+    }
+
+    /// A bar with losses beside the counter that is believed in.
+    fn place_of_lossy(
+        &mut self,
+        main: &Track,
+        is_confirmed: bool,
+        prior: Place,
+        reading: &LineReading,
+    ) -> Place {
+        if !reading.counter.is_bar {
+            return if main.total.is_some() && main.counter.is_bar { Place::Echo } else { prior };
+        }
+        if is_confirmed && !main.is_over() {
+            return if prior == Place::Within && self.within.is_none() {
+                Place::Within
+            } else {
+                Place::Echo
+            };
+        }
+        let has_other_length = main.total != reading.total_steps;
+        if !is_confirmed
+            && has_other_length
+            && main.counter.is_bar
+            && !main.is_over()
+            && self.whole == Some(*main)
+        {
+            // It is drawn within the other one.
+            self.outer = self.whole.take();
+            self.epochs.index = self.outer.map_or(0, |outer| outer.done);
+            return Place::Within;
+        }
+        if is_confirmed
+            && self.within == Some(*main)
+            && !main.is_near(reading.total_steps)
+            && prior == Place::Within
+        {
+            // The second bar of an epoch goes through other data.
+            return Place::Other(Stage::Validation);
+        }
+        if is_confirmed {
+            // Another part of the training begins.
+            self.known.restarts = self.known.restarts.saturating_add(1);
+        }
+        self.forget_counters();
+        prior
+    }
+
+    /// What was counted was not the training: nothing that rested on it holds.
+    fn forget_counters(&mut self) {
+        self.whole = None;
+        self.within = None;
+        self.origin = None;
+        self.known.progress = None;
+        self.known.basis = None;
+        self.pace = super::Pace::default();
+    }
+}
+
+/// Whether people would choose a total: batches seldom come to a round number.
+pub(super) fn is_round(total: u64) -> bool {
+    total >= 1_000 && (total.is_multiple_of(100) || (total + 1).is_multiple_of(100))
+}
+
+/// Whether steps that are told beside an epoch are those of the run: with a fraction of an epoch they are;
+/// otherwise people choose round numbers of steps, and batches seldom come to one.
+fn is_of_run(reading: &LineReading) -> bool {
+    reading.has_epoch_fraction
+        || (reading.total_epochs.is_none() && reading.total_steps.is_some_and(is_round))
+}
