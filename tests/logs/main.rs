@@ -1,6 +1,8 @@
 //! Whole logs, as the trainers' own formatters write them, against the tables of what was true of the
 //! run after which byte (`tests/logs/README.md`).
 
+mod corpus;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +10,30 @@ use std::path::{Path, PathBuf};
 use jobsyncd::domain::progress::{Progress, ProgressReader, parse_line};
 use serde::Deserialize;
 
-/// A row of a table. A cell that is empty in the log's run is `-` in the table.
+/// A row of a table.
 struct Row {
     after_bytes: usize,
-    stage: Option<String>,
+    stage: Cell<String>,
     /// Percent, step, total steps, epoch, total epochs, loss.
-    numbers: [Option<f64>; 6],
+    numbers: [Cell<f64>; 6],
+}
+
+/// A cell of a table.
+enum Cell<T> {
+    /// `?`: people who know the trainer could disagree.
+    Open,
+    /// What is true; `-` where nobody can know, or there is none.
+    True(Option<T>),
+}
+
+impl<T: std::str::FromStr> Cell<T> {
+    fn read(text: &str) -> Self {
+        match text {
+            "?" => Self::Open,
+            "-" => Self::True(None),
+            text => Self::True(Some(text.parse().unwrap_or_else(|_| panic!("a cell: {text}")))),
+        }
+    }
 }
 
 const NUMBERS: [&str; 6] = ["percent", "step", "total_steps", "epoch", "total_epochs", "loss"];
@@ -21,13 +41,10 @@ const NUMBERS: [&str; 6] = ["percent", "step", "total_steps", "epoch", "total_ep
 impl Row {
     fn read(line: &str) -> Self {
         let mut cells = line.split('\t');
-        let mut cell = || cells.next().expect("as many cells as the head has").to_owned();
+        let mut cell = || cells.next().expect("as many cells as the head has");
         let after_bytes = cell().parse().expect("a length");
-        let stage = Some(cell()).filter(|stage| stage != "-");
-        let numbers = [(); 6].map(|()| {
-            let text = cell();
-            (text != "-").then(|| text.parse().expect("a number"))
-        });
+        let stage = Cell::read(cell());
+        let numbers = [(); 6].map(|()| Cell::read(cell()));
         Self { after_bytes, stage, numbers }
     }
 
@@ -44,11 +61,15 @@ impl Row {
         ];
         let mut differences = Vec::new();
         let stage = found.stage.map(|stage| stage.to_string());
-        if stage != self.stage {
-            differences.push(format!("stage is {:?} and was read as {stage:?}", self.stage));
+        if let Cell::True(wanted) = &self.stage
+            && *wanted != stage
+        {
+            differences.push(format!("stage is {wanted:?} and was read as {stage:?}"));
         }
-        for ((name, wanted), found) in NUMBERS.iter().zip(self.numbers).zip(numbers) {
-            if !is_same(wanted, found) {
+        for ((name, wanted), found) in NUMBERS.iter().zip(&self.numbers).zip(numbers) {
+            if let Cell::True(wanted) = wanted
+                && !is_same(*wanted, found)
+            {
                 differences.push(format!("{name} is {wanted:?} and was read as {found:?}"));
             }
         }
@@ -102,7 +123,6 @@ fn whole_logs_of_real_formatters_are_read_as_their_runs_went() {
                 _ = writeln!(report, "  byte {read}: {}\n    {piece:?}", differences.join("; "));
             }
         }
-        assert_eq!(read, log.len(), "the table of {path:?} goes to the end of the log");
         if wrong > 0 {
             _ = writeln!(report, "{}: {wrong} of {rows} rows", path.display());
         }
@@ -129,20 +149,28 @@ fn a_log_read_in_any_pieces_ends_the_same() {
 
 #[test]
 fn progress_goes_back_in_no_log_but_that_of_a_run_that_began_again() {
+    let mut report = String::new();
     for path in logs() {
         let log = fs::read(&path).expect("a log");
         let mut reader = ProgressReader::default();
-        let (mut before, mut falls) = (None, 0);
-        for piece in log.chunks(64) {
+        let (mut before, mut falls) = (None, Vec::new());
+        let mut place = 0;
+        for piece in log.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
             reader.push(piece);
+            place += piece.len();
             let now = reader.progress().progress;
-            assert!(now.is_some() || before.is_none(), "{path:?}: once known, it stays so");
-            falls += u32::from(now < before);
+            // What is taken back was believed of a counter that proved to be another one.
+            if now.is_some() && now < before {
+                falls.push(format!("from {before:?} to {now:?} before byte {place}"));
+            }
             before = now;
         }
         let began_again = path.ends_with("killed-and-begun-again.log");
-        assert_eq!(falls, u32::from(began_again), "{path:?}");
+        if falls.len() != usize::from(began_again) {
+            _ = writeln!(report, "{}: {}", path.display(), falls.join("; "));
+        }
     }
+    assert!(report.is_empty(), "\n{report}");
 }
 
 /// A line and what a person says of it.
@@ -157,7 +185,7 @@ struct Labelled {
 
 #[test]
 fn lines_that_were_labelled_before_they_were_read_are_read_as_labelled() {
-    let lines = include_str!("data/held_out_lines.jsonl").lines();
+    let lines = include_str!("../data/held_out_lines.jsonl").lines();
     let part = |label: &str, at: usize| label.split('/').nth(at).and_then(|part| part.parse().ok());
     let mut wrong = Vec::new();
     for labelled in lines {
