@@ -195,16 +195,20 @@ impl LogFold {
         self.line.extend_from_slice(plain);
     }
 
-    /// Writes over the characters behind which backspaces moved, one by one, and answers what is left of
-    /// the text once the end of the line is reached.
+    /// Writes over the characters behind which backspaces moved, and answers what is left of the text once
+    /// the end of the line is reached. Byte by byte, so that a character may come in two pieces.
     fn overwrite<'a>(&mut self, mut text: &'a [u8]) -> &'a [u8] {
-        while self.back > 0 && !text.is_empty() {
+        while self.back > 0
+            && let Some((&byte, rest)) = text.split_first()
+        {
             let start = self.line.len() - self.back;
-            let end = start + character_length(&self.line[start..]);
-            let length = character_length(text);
-            self.line.splice(start..end, text[..length].iter().copied());
-            self.back = self.line.len() - start - length;
-            text = &text[length..];
+            let replaced = match continues_character(byte) {
+                true => 0,
+                false => character_length(&self.line[start..]),
+            };
+            self.line.splice(start..start + replaced, [byte]);
+            self.back -= replaced;
+            text = rest;
         }
         text
     }

@@ -2,6 +2,7 @@
 //! run after which byte (`tests/logs/README.md`).
 
 mod corpus;
+mod made;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -60,14 +60,15 @@ pub(super) struct Claims<T> {
 impl<'a> Claims<&'a [u8]> {
     /// What a line claims that has neither ANSI sequences nor control characters.
     pub(super) fn of(line: &'a [u8]) -> Self {
-        let claims = match bars::last_bar(line) {
+        let message = sources::message(line);
+        let claims = match bars::last_bar(message) {
             Some(bar) => Self::of_bar(&bar),
-            None => Self::of_text(line),
+            None => Self::of_text(message),
         };
         Self {
-            is_under_way: is_under_way(line),
-            may_have_source: line.contains(&b'|') && sources::prefix(line).is_some(),
-            may_name_columns: Columns::of_heading(line).is_some(),
+            is_under_way: is_under_way(message),
+            may_have_source: sources::container(line).is_some(),
+            may_name_columns: Columns::of_heading(message).is_some(),
             has_text_behind_bar: bars::end_of_bar(line).is_some(),
             ..claims
         }
@@ -360,6 +361,7 @@ impl<T> Claims<T> {
 fn event_of(verdict: Verdict, line: &[u8]) -> RunEvent {
     match verdict {
         Verdict::Over => RunEvent::Ends,
+        Verdict::Trouble if announcements::tells_death(line) => RunEvent::Dies,
         Verdict::Nothing | Verdict::Trouble => RunEvent::None,
         _ if announcements::begins_run(line) => RunEvent::Begins,
         Verdict::Is(Stage::Training) => RunEvent::Trains,
@@ -453,6 +455,7 @@ fn label_of_bar(bar: &Bar<'_>, name: &[u8], counters: &Counters<&[u8]>) -> Label
         {
             Label::Train
         }
+        () if contains(name, b"batch") => Label::Batches,
         () if name.is_empty() => Label::Bare,
         () => Label::Job,
     }

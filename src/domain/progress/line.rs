@@ -72,6 +72,8 @@ pub(super) enum RunEvent {
     Trains,
     /// It is over.
     Ends,
+    /// A program died.
+    Dies,
 }
 
 /// What a count says of itself.
@@ -165,7 +167,16 @@ pub(super) fn read_tail(tail: &[u8], ending: Ending) -> LineReading {
     if sure.windows(2).any(|pair| pair == b"%|") {
         return LineReading::default();
     }
-    let mut reading = Claims::of_text(sure).reading();
+    let mut reading = Claims::of(sure).reading();
+    let has_numbers = reading.step.or(reading.whole).is_some()
+        || reading.epoch.is_some()
+        || reading.loss.is_some()
+        || reading.percent.is_some();
+    if !has_numbers && !seems_finished(sure) {
+        // What is being said may yet be that it has ended, or what it was set to.
+        reading.stage = None;
+        reading.event = RunEvent::None;
+    }
     // "Epoch 1/21, Ste" is about to become SimpleTuner's step bar, whose progress is not the epoch's.
     if reading.step.is_none() && may_become_step_bar(sure) {
         reading.epoch = None;
@@ -186,6 +197,13 @@ fn without_last_number(line: &[u8]) -> &[u8] {
         sure = rest;
     }
     sure
+}
+
+/// Whether a text that waits for its newline has come to an end: many print "Validating... ", and the rest
+/// of the line when it is done.
+fn seems_finished(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    text.ends_with(b"...") || text.ends_with("…".as_bytes())
 }
 
 /// Whether a line with an epoch may yet become `Epoch 1/21, Steps: …`.

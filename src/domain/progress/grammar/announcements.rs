@@ -54,7 +54,10 @@ const TOTALS: &[Form] = &[
         pattern: r#"(?:^|[^\w.\\-])(?:scheduled\s+|training\s+|total\s+|num_(?:train_)?|max_|n_|total_)?epochs["']?\s*[:=]\s*["']?(?<askedepochs>NUMBER)\b"#,
         example: "Scheduled epochs: 310. LR stepped per epoch.",
     },
-    Form { pattern: r"\bmax_epoch[\s:=]+(?<askedepochs>NUMBER)\b", example: "max_epoch: 1177" },
+    Form {
+        pattern: r#"\b(?:max|total)_epoch["']?[\s:=]+(?<askedepochs>NUMBER)\b"#,
+        example: "max_epoch: 1177",
+    },
     Form {
         pattern: r"合計\s*(?<japanese>NUMBER)\s*ステップ|共\s*(?<chinese>NUMBER)\s*步|총\s*(?<korean>NUMBER)\s*(?:스텝|단계)",
         example: "学習を開始します（3エポック、合計300ステップ）",
@@ -94,7 +97,24 @@ const BEGINNINGS: &[Form] = &[
     },
 ];
 
+/// A program died: what is counted next may be another run.
+const DEATHS: &[Form] = &[
+    Form {
+        pattern: r"(?:^|\s)killed\b|\bcore\s+dumped\b|\bsig(?:kill|term|segv)\b",
+        example: "Killed",
+    },
+    Form {
+        pattern: r"\btraceback\s+\(most\s+recent|^\W*(?:\w+\.)*\w*(?:error|exception|interrupt)\b",
+        example: "torch.cuda.OutOfMemoryError: CUDA out of memory.",
+    },
+    Form {
+        pattern: r"\bexit(?:ed|s)?\s?(?:with\s)?(?:code|status)|\bexitcode\b",
+        example: "main process exited with code 137",
+    },
+];
+
 static TOTALS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(TOTALS));
+static DEATHS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(DEATHS));
 static BEGINNINGS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(BEGINNINGS));
 
 /// What a line announces.
@@ -122,6 +142,11 @@ pub(in super::super) fn announced(line: &[u8]) -> Announced<&[u8]> {
     all
 }
 
+/// Whether a line says that a program died.
+pub(in super::super) fn tells_death(line: &[u8]) -> bool {
+    DEATHS_TABLE.all.is_match(line)
+}
+
 /// Whether a line says that a run begins or resumes.
 pub(in super::super) fn begins_run(line: &[u8]) -> bool {
     BEGINNINGS_TABLE.all.is_match(line)
@@ -133,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_form_is_found_in_its_example() {
-        for forms in [TOTALS, BEGINNINGS] {
+        for forms in [TOTALS, DEATHS, BEGINNINGS] {
             super::super::assert_that_examples_match(forms);
         }
     }

@@ -67,7 +67,7 @@ const OTHER: &[Form] = &[
     // Keras, old and new; in the first epoch it may not know how many there are.
     Form {
         pattern: r"^\s*(?<done>\d+)/(?:(?<total>\d+)|unknown)\s+
-          (?:\[[=>.\s]+\]|(?:\xe2[\x94\x95][\x80-\xbf])(?:\xe2[\x94\x95][\x80-\xbf]|\s)*\d|-\s\d+s)(?<postfix>.*)$",
+          (?:\[[=>.\s]+\]|(?:\xe2[\x94\x95][\x80-\xbf])(?:\xe2[\x94\x95][\x80-\xbf]|\s)*\d|-\s\d+s|\d+m?s\s\d+[mu]?s/step\b)(?<postfix>.*)$",
         example: " 12/100 [==>...........................] - ETA: 3s - loss: 0.312",
     },
     // The counter of a notebook.
@@ -87,6 +87,11 @@ const OTHER: &[Form] = &[
         pattern: r"\d+%\s+\((?<done>\d+)\s+of\s+(?<total>\d+)\)\s*\|[^|]*\|\s*
           elapsed\stime:\s*(?<elapsed>\d+(?::\d\d)+)(?<postfix>.*)$",
         example: "100% (5115 of 5115) |######| Elapsed Time: 0:33:02 Time:  0:33:02",
+    },
+    // Ignite's tqdm: the count before the bar, no rate.
+    Form {
+        pattern: r"\[(?<done>\d+)/(?<total>\d+)\]\s+\d+%\|[^,\[]*(?<postfix>[^\[]*)\[(?<elapsed>\d+(?::\d\d)+)<(?:(?<left>\d+(?::\d\d)+)|\?)",
+        example: "Epoch [2/20]: [421/938]  45%|████▍     , loss=0.184 [00:04<00:05]",
     },
     // A bar that ends with its count.
     Form {

@@ -169,7 +169,7 @@ const STEPS: &[Form] = &[
         example: "Epoch 12, step/total_step: 20/60 33.33% Loss:1.4310",
     },
     Form {
-        pattern: r#"["'](?:current_steps|global_step|step)["']\s*:\s*["']?(?<whole>\d+)["']?,\s*["'](?:total_steps|max_steps)["']\s*:\s*["']?(?<steps>\d+)"#,
+        pattern: r#"\b(?:current_steps|global_step|step)["']?\s*[:=]\s*["']?(?<whole>\d+)["']?,?\s*["']?(?:total_steps|max_steps)["']?\s*[:=]\s*["']?(?<steps>\d+)"#,
         example: r#"{"current_steps": 10, "total_steps": 100, "loss": 1.2}"#,
     },
     Form {
@@ -223,7 +223,7 @@ const STEPS: &[Form] = &[
     Form {
         pattern: r#"(?:总步数|総ステップ|全ステップ|총\s?스텝|всего\sшагов)\D{0,8}\d+
           | \b(?:accum\w*|inference|sampl\w*|warm-?up|max|maximum|num|of|per|every|save|valid\w*|eval\w*|denoising|diffusion|logging|total(?:\s+\w+)?|optimi[sz]ation|gradient|epoch)\s+steps?\b
-          | (?:^|[^\w./-]|[\x80-\xff])(?:train(?:ing)?[\ _]|learning\ )?(?<word>steps?|iter(?:ation)?s?|itr|schritte?|étapes?|Étapes?|etapas?|pasos?|passos?|шаг|Шаг|ステップ|스텝|步数|步骤|迭代)["']?(?:\(train\))?(?:\s+completed)?
+          | (?:^|[^\w./?&-]|[\x80-\xff])(?:train(?:ing)?[\ _]|learning\ )?(?<word>steps?|iter(?:ation)?s?|itr|schritte?|étapes?|Étapes?|etapas?|pasos?|passos?|шаг|Шаг|ステップ|스텝|步数|步骤|迭代)["']?(?:\(train\))?(?:\s+completed)?
             (?:[\s|:=\#\[]|：)*["']?(?<step>NUMBER)(?:\s*(?:/|\bof\b|\bvon\b|\bsur\b|\bde\b|из)\s*(?<steps>NUMBER))?
           | (?:^|[\s(\[])(?<before>NUMBER)\s*/\s*(?<beforetotal>NUMBER)\s+(?:steps|iterations|iters|updates)\b"#,
         example: " iteration     9999/   10000 | consumed samples:       639936",

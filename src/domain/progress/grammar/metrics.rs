@@ -36,8 +36,12 @@ const OTHER_LOSSES: &[Form] = &[
         example: "13:     learn 0.2893642169passed: 17.7 sec      total: 6m 57s",
     },
     Form {
-        pattern: r"(?:^|\s)\[\d+\]:?\s+(?:\S+\s+)?train(?:ing)?(?:_loss)?(?:'s)?[\s-](?:\w+):\s*(?<loss>-?\d+\.\d+(?:e[+-]?\d+)?)",
+        pattern: r"(?:^|\s)\[\d+\]:?\s+(?:\S+\s+)?train(?:ing)?(?:_loss)?(?:'s)?[\s-](?:rmse\w*|ma?pe|m[as]e|l[12]|huber|\w*log_?loss|\w*error|\w*loss|\w*entropy|quantile|poisson\w*|gamma\w*|tweedie\w*|cox\w*):\s*(?<loss>-?\d+\.\d+(?:e[+-]?\d+)?)",
         example: "[30]:   train's l2:0.0850142    valid's l2:0.0935492",
+    },
+    Form {
+        pattern: r#"\{"name":\s*"loss",.*"value":\s*(?<loss>-?\d+\.\d+(?:e[+-]?\d+)?)"#,
+        example: r#"{"name": "loss", "data": {"epoch": 0.01, "step": 1, "value": 3.9274}}"#,
     },
     Form {
         pattern: r"\btrain[-_]loss:\s+(?<loss>-?\d+\.\d+)",
@@ -69,7 +73,7 @@ const EVALUATION_REPORT: Form = Form {
 };
 
 const FIRST_SUBJECT: Form = Form {
-    pattern: r"(?<foreign>валидац|Валидац|验证|評価|検証|검증|évaluation)|\b(?:(?<evaluation>valid\w*|eval\w*|val|test|dev|cv)|train\w*|loss)(?:\b|_)",
+    pattern: r"(?<foreign>валидац|Валидац|验证|評価|検証|검증|évaluation)|обучен|训练|訓練|学習|훈련|\b(?:(?<evaluation>valid\w*|eval\w*|val|test|dev|cv)|train\w*|loss)(?:\b|_)",
     example: "validation loss at iteration 500 | lm loss value: 2.470915E+00",
 };
 

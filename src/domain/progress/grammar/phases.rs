@@ -85,6 +85,16 @@ const RULES: &[Rule] = &[
         r"^\W*file \W*~\W+line 0\b|^\W*~:0 in\b",
         "  File \"/opt/train.py\", line 43, in run",
     ),
+    Rule(
+        TRAINING,
+        r"^\W*training until validation\b",
+        "Training until validation scores don't improve for 20 rounds",
+    ),
+    Rule(
+        Verdict::Nothing,
+        r"\bwarm-?up within\b",
+        "Warmup within epochs when > 0. LR stepped per epoch.",
+    ),
     // Transfers: their bars count bytes or files.
     Rule(
         Verdict::Nothing,
@@ -104,7 +114,7 @@ const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Nothing,
-        r"\bcheckpoints? will be\b|\bsav(e|es|ing) (\w+ )?(checkpoints?|models?|logs?|results?|outputs?|config|weights)( \w+)? to:\s*(~(:0)?)?\s*$|\bwill (be )?sav(e|ed)\b|\b(models?|results?|checkpoints?) sav(e|ed|ing) (in|to|at):\s*(~(:0)?)?\s*$|^\W*current checkpoints\b|\bsaving to output directory\b|^\[training\] status: ~",
+        r"\bcheckpoints? will be\b|\bsav(e|es|ing) (\w+ )?(checkpoints?|models?|logs?|results?|outputs?|config|weights)( \w+)? to:\s*(~\s*)?(~(:0)?)?\s*$|\bwill (be )?sav(e|ed)\b|\b(models?|results?|checkpoints?) sav(e|ed|ing) (in|to|at):\s*(~(:0)?)?\s*$|^\W*current checkpoints\b|\bsaving to output directory\b|^\[training\] status: ~",
         "[01:24:43] Saving checkpoints to:",
     ),
     Rule(
@@ -165,7 +175,7 @@ const RULES: &[Rule] = &[
     ),
     Rule(
         VALIDATION,
-        r"\bcv (batch|info)\b|\bloading valid dataset\b",
+        r"\bcv (batch|info)\b|\bloading valid dataset\b|^\W*valid \||\bworking on iteration\b",
         "Loading valid dataset from data/poems.valid.1.pt, number of examples: 7988",
     ),
     Rule(
@@ -230,6 +240,11 @@ const RULES: &[Rule] = &[
         "chat template saved in out/chat_template.jinja",
     ),
     Rule(SAVING, r"\bsav(ing|ed) (at|after|to|final)\b|^\W*saving\b", "Saving at step 500"),
+    Rule(
+        SAVING,
+        r"\bmerging (the )?(weights|loras?|adapters?)\b",
+        "Unsloth: Merging weights into 16bit",
+    ),
     Rule(
         SAVING,
         r"\bcheckpoint(s|ed|ing)?\b.*\b(sav|writ|stor|dump)\w*|\b(sav|writ|creat|dump|stor)\w* .*\bcheckpoint|^\W*\[checkpoint\]|^\W*best model ?:",

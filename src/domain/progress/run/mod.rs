@@ -45,6 +45,10 @@ pub(super) struct Run {
     restart_announced: bool,
     /// A count below the known step that nothing explained. A second, higher one confirms a restart.
     lower_step: Option<u64>,
+    /// A program was said to have died; no step was taken since.
+    has_died: bool,
+    /// The run restarted by what was told of this, and the other was not told yet.
+    restarted_by: Option<WentBack>,
     /// A heading that may as well be a setting: "Epoch: 12".
     pending: Option<Box<LineReading>>,
     /// No line came after it yet.
@@ -75,6 +79,13 @@ pub(super) struct Run {
 /// Whether a reading counts anything but epochs, or tells a loss.
 fn has_count_but_epoch(reading: &LineReading) -> bool {
     reading.step.or(reading.whole).is_some() || reading.loss.is_some() || reading.percent.is_some()
+}
+
+/// What was told of a restart: each run that begins again goes back in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WentBack {
+    Epoch,
+    Count,
 }
 
 /// What is known of the losses that are told.
@@ -127,6 +138,7 @@ impl Run {
             RunEvent::Begins => self.begin(),
             RunEvent::Trains => self.says_training = true,
             RunEvent::Ends => self.is_over = true,
+            RunEvent::Dies => self.has_died = true,
             RunEvent::None => {}
         }
         self.announce(reading);
@@ -156,7 +168,7 @@ impl Run {
         if reading.stage.is_none() || !reading.may_have_source {
             return;
         }
-        let Some(source) = sources::prefix(line).map(hash) else { return };
+        let Some(source) = sources::container(line).map(hash) else { return };
         match self.source {
             Some(known) if known != source && reading.loss.is_none() => reading.stage = None,
             None if reading.stage != Some(Stage::SavingCheckpoint) => self.source = Some(source),
@@ -171,9 +183,11 @@ impl Run {
             return;
         }
         if reading.may_name_columns {
-            self.columns = Columns::of_heading(line);
+            self.columns = Columns::of_heading(sources::message(line));
             *reading = LineReading { stage: Some(Stage::Training), ..LineReading::default() };
-        } else if let Some(row) = self.columns.as_ref().and_then(|columns| columns.row(line)) {
+        } else if let Some(row) =
+            self.columns.as_ref().and_then(|columns| columns.row(sources::message(line)))
+        {
             let epoch = row.epoch.and_then(decimal);
             *reading = LineReading {
                 stage: Some(Stage::Training),
@@ -348,6 +362,10 @@ impl Run {
             self.epochs.take(&heading, self.announced_epochs(), false, false);
         }
         let has_counts = self.within.is_some() || self.whole.is_some();
+        if !self.has_begun() && reading.total_steps.or(reading.whole_total).is_some() {
+            // What was told before was of a preparation.
+            self.told_percent = None;
+        }
         let before = self.epochs.index;
         let announced = self.announced_epochs();
         let place = self.place(reading);
@@ -358,7 +376,8 @@ impl Run {
         if let Some(heading) = self.pending.take() {
             self.epochs.take(&heading, announced, has_counts, false);
         }
-        let moved = self.epochs.take(reading, announced, has_counts, self.restart_announced);
+        let may_go_back = self.may_restart() || self.restarted_by == Some(WentBack::Count);
+        let moved = self.epochs.take(reading, announced, has_counts, may_go_back);
         if moved == Moved::On {
             let done = self.whole.map_or(0, |whole| whole.done);
             let taken = done.saturating_sub(self.epoch_began_at);
@@ -366,7 +385,9 @@ impl Run {
             self.epoch_began_at = done;
         }
         if moved == Moved::Back && self.has_begun() {
-            self.restart(0, curves);
+            self.restart(0, WentBack::Epoch, curves);
+        } else if reading.epoch.is_some() && self.restarted_by == Some(WentBack::Count) {
+            self.restarted_by = None;
         }
         if place == Place::Outer {
             self.take_outer(reading);
@@ -477,26 +498,35 @@ impl Run {
             };
             // What counted within the epochs goes on to do so.
             self.whole = Some(track);
-            self.restart_announced = false;
+            self.go_on(WentBack::Epoch);
             return true;
         };
         let goes_back = step < known.done;
         let is_far_back = known.done - step.min(known.done) > (known.done / 100).max(3);
         let restarted = goes_back
-            && (self.restart_announced
+            && (self.may_restart()
+                || self.restarted_by == Some(WentBack::Epoch)
                 || (reading.counter.is_first_frame && reading.counter.is_bar)
                 || (step <= 1 && known.done > 1)
                 || (is_far_back && self.lower_step.is_some_and(|lower| step > lower)));
+        if goes_back
+            && !restarted
+            && known.carries_loss
+            && reading.loss.is_none()
+            && !reading.counter.is_bar
+        {
+            // Something else counts, in an evaluation or a text.
+            return false;
+        }
         if goes_back && !restarted {
             self.lower_step = Some(step).filter(|_| is_far_back);
             return false;
         }
         if restarted {
-            self.restart(step, curves);
+            self.restart(step, WentBack::Count, curves);
         }
         self.set_origin(step, reading, restarted);
-        self.lower_step = None;
-        self.restart_announced = false;
+        self.go_on(WentBack::Epoch);
         let carries_loss = known.carries_loss || reading.loss.is_some();
         self.whole = Some(Track {
             total: total.or(known.total),
@@ -511,6 +541,21 @@ impl Run {
             counter: if total.is_some() { reading.counter } else { known.counter },
         });
         true
+    }
+
+    /// Whether a count below the last one is explained: by what was said of the run.
+    fn may_restart(&self) -> bool {
+        self.restart_announced || self.has_died
+    }
+
+    /// Takes in that the run has been counted on; a restart that was told by `by` alone was told of in full.
+    fn go_on(&mut self, by: WentBack) {
+        self.lower_step = None;
+        self.restart_announced = false;
+        self.has_died = false;
+        if self.restarted_by == Some(by) {
+            self.restarted_by = None;
+        }
     }
 
     fn set_origin(&mut self, step: u64, reading: &LineReading, restarted: bool) {
@@ -535,14 +580,20 @@ impl Run {
             let begins_again = is_same_epoch && step < known.done && (step <= 1 || is_first_frame);
             if begins_again && known.is_over() && !self.epochs.has_headings {
                 self.epochs.begin_next();
-            } else if is_same_epoch && step < known.done {
-                if !(begins_again && self.restart_announced) {
+            } else if step < known.done
+                && (is_same_epoch || self.restarted_by == Some(WentBack::Epoch))
+            {
+                let is_far_back = known.done - step > (known.done / 100).max(3);
+                let is_confirmed = is_far_back && self.lower_step.is_some_and(|lower| step > lower);
+                let is_explained = self.may_restart() || self.restarted_by == Some(WentBack::Epoch);
+                if !is_explained && !is_confirmed {
+                    self.lower_step = Some(step).filter(|_| is_far_back);
                     return;
                 }
-                self.restart(step, curves);
+                self.restart(step, WentBack::Count, curves);
             }
         }
-        self.restart_announced = false;
+        self.go_on(WentBack::Epoch);
         self.drop_stale_whole(step);
         let carries_loss =
             reading.loss.is_some() || self.within.is_some_and(|within| within.carries_loss);
@@ -621,8 +672,10 @@ impl Run {
     }
 
     /// The run goes on from `step`: what came after it is void.
-    fn restart(&mut self, step: u64, curves: &mut Curves) {
-        self.known.restarts = self.known.restarts.saturating_add(1);
+    fn restart(&mut self, step: u64, by: WentBack, curves: &mut Curves) {
+        let is_counted = self.restarted_by.is_some_and(|before| before != by);
+        self.restarted_by = Some(by).filter(|_| !is_counted);
+        self.known.restarts = self.known.restarts.saturating_add(u32::from(!is_counted));
         self.known.progress = None;
         self.told_percent = None;
         self.is_over = false;
@@ -745,6 +798,11 @@ impl Run {
         let says_so = !matches!(track.counter.label, Label::Bare | Label::Train | Label::Steps)
             || !track.counter.is_bar;
         let is_round = track.total.is_some_and(place::is_round);
-        says_so || is_round || self.announced.steps == track.total || self.epochs.has_fractions
+        let is_only_epoch = self.epochs.count(self.announced_epochs()) == Some(1);
+        says_so
+            || is_round
+            || is_only_epoch
+            || self.announced.steps == track.total
+            || self.epochs.has_fractions
     }
 }
