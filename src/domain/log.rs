@@ -247,18 +247,8 @@ fn plain_length(bytes: &[u8]) -> usize {
 /// Some log shippers (rsyslog, SageMaker) write control characters as `#` and three octal digits.
 /// Only a carriage return or the start of an ANSI sequence counts: `#012` may be a colour or an issue.
 fn has_rendered_controls(line: &[u8]) -> bool {
-    if !line.contains(&b'#') {
-        return false;
-    }
-    let mut rest = line;
-    while let Some(at) = rest.iter().position(|&byte| byte == b'#') {
-        rest = &rest[at..];
-        if rest.starts_with(b"#015") || rest.starts_with(b"#033[") {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+    memchr::memchr_iter(b'#', line)
+        .any(|at| line[at..].starts_with(b"#015") || line[at..].starts_with(b"#033["))
 }
 
 /// Turns such renderings back into what they stand for, and folds the result.

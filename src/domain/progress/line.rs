@@ -151,7 +151,7 @@ pub fn parse_line(line: &str) -> LineReading {
 
 /// Reads a line that holds neither ANSI sequences nor control characters.
 pub(super) fn read_clean(line: &[u8]) -> LineReading {
-    shape::read(line)
+    shape::with_shapes(|shapes| shapes.read(line))
 }
 
 /// Reads the tail of a log, whose last number may be cut: it is not read.

@@ -1,9 +1,10 @@
 //! Reads a growing log at the cost of what was appended.
 
 use super::grammar::bars::end_of_bar;
-use super::line::{read_clean, read_tail};
+use super::line::read_tail;
 use super::run::Run;
 use super::series::Curves;
+use super::shape::with_shapes;
 use super::{Progress, Series};
 use crate::domain::growing_log::{Appended, GrowingLog};
 use crate::domain::log::LogFold;
@@ -48,19 +49,21 @@ impl ProgressReader {
     /// Takes the bytes that were appended to the log.
     pub fn push(&mut self, appended: &[u8]) {
         let Self { fold, run, curves, newest, .. } = self;
-        fold.push(appended, |line| {
-            let line = &*line.bytes;
-            let mut reading = read_clean(line);
-            let mut text = line;
-            if reading.has_text_behind_bar {
-                // A logger does not know that it writes behind a bar.
-                let bar;
-                (bar, text) = line.split_at(end_of_bar(line).unwrap_or(0));
-                run.apply(bar, &mut read_clean(bar), curves);
-                reading = read_clean(text);
-            }
-            run.apply(text, &mut reading, curves);
-            keep_start(newest, text);
+        with_shapes(|shapes| {
+            fold.push(appended, |line| {
+                let line = &*line.bytes;
+                let mut reading = shapes.read(line);
+                let mut text = line;
+                if reading.has_text_behind_bar {
+                    // A logger does not know that it writes behind a bar.
+                    let bar;
+                    (bar, text) = line.split_at(end_of_bar(line).unwrap_or(0));
+                    run.apply(bar, &mut shapes.read(bar), curves);
+                    reading = shapes.read(text);
+                }
+                run.apply(text, &mut reading, curves);
+                keep_start(newest, text);
+            });
         });
         self.known.append(appended);
     }

@@ -22,20 +22,17 @@ const LINE_BYTES_MAX: usize = 320;
 /// The most runs of digits in such a line.
 const RUNS_MAX: usize = 64;
 
-/// Reads a line that holds neither ANSI sequences nor control characters.
-pub(super) fn read(line: &[u8]) -> LineReading {
+/// Lends the shapes that this thread remembers.
+pub(super) fn with_shapes<T>(read: impl FnOnce(&mut Shapes) -> T) -> T {
     thread_local! {
         static SHAPES: RefCell<Shapes> = RefCell::default();
     }
-    if line.len() > LINE_BYTES_MAX {
-        return Claims::of(line).reading();
-    }
-    SHAPES.with_borrow_mut(|shapes| shapes.read(line))
+    SHAPES.with_borrow_mut(read)
 }
 
 /// The shapes that were read last, in each group those that come often before the others.
 #[derive(Debug)]
-struct Shapes {
+pub(super) struct Shapes {
     #[expect(clippy::vec_box, reason = "they change places all the time, and are large")]
     groups: [Vec<Box<Known>>; GROUPS],
     /// Where the runs of digits of the line at hand are.
@@ -55,13 +52,17 @@ impl Default for Shapes {
 }
 
 impl Shapes {
-    fn read(&mut self, line: &[u8]) -> LineReading {
+    /// Reads a line that holds neither ANSI sequences nor control characters.
+    pub(super) fn read(&mut self, line: &[u8]) -> LineReading {
+        if line.len() > LINE_BYTES_MAX {
+            return Claims::of(line).reading();
+        }
         let (group, runs) = (&mut self.groups[group_of(line)], &mut self.runs);
         if let Some(at) = group.iter().position(|known| known.shape.has(line, runs)) {
-            let reading = group[at].claims.values(|place| place.text(line, runs));
             // One place further to the front each time.
-            group.swap(at, at.saturating_sub(1));
-            return reading;
+            let before = at.saturating_sub(1);
+            group.swap(at, before);
+            return group[before].claims.values(|place| place.text(line, runs));
         }
         let claims = Claims::of(line);
         if let Some(shape) = Shape::of(line, runs)
