@@ -1,0 +1,130 @@
+//! What a run does besides training, how it begins, and what it announces.
+
+use super::super::grammar::announcements::Announced;
+use super::super::grammar::counters::EpochForm;
+use super::super::line::{LineReading, RunEvent};
+use super::super::series::Curves;
+use super::super::stage::Stage;
+use super::Run;
+
+impl Run {
+    /// A run begins: of what was told before any step was taken, nothing is known to hold for it.
+    pub(super) fn begin(&mut self) {
+        self.restart_announced = true;
+        self.is_over = false;
+        self.says_training = true;
+        let has_trained = self.has_loss || self.known.step.is_some_and(|step| step > 0);
+        // Some say it several times, and in between what the run will take.
+        let was_said = std::mem::replace(&mut self.has_said_beginning, true);
+        if !has_trained && !was_said {
+            let known = std::mem::take(&mut self.known);
+            *self = Self {
+                restart_announced: true,
+                says_training: true,
+                has_said_beginning: true,
+                last_said: self.last_said,
+                ..Self::default()
+            };
+            self.known.stage = known.stage;
+            self.known.restarts = known.restarts + u32::from(known.progress.is_some());
+        }
+    }
+
+    pub(super) fn announce(&mut self, reading: &LineReading) {
+        let new = reading.announced;
+        if new.steps.is_some() {
+            let may_hold = self.whole.is_none() || self.restart_announced;
+            self.announced.steps =
+                if may_hold { new.steps } else { self.announced.steps.or(new.steps) };
+        }
+        self.announced.asked_steps = new.asked_steps.or(self.announced.asked_steps);
+        self.announced.epochs = self.announced.epochs.or(new.epochs);
+        self.announced.asked_epochs = self.announced.asked_epochs.or(new.asked_epochs);
+        self.announced.batches = new.batches.or(self.announced.batches);
+        if new != Announced::default() {
+            self.show();
+        }
+    }
+
+    /// How many epochs were announced, if any were.
+    pub(super) fn announced_epochs(&self) -> Option<u64> {
+        self.announced.epochs.filter(|&epochs| epochs > 0).or(self.announced.asked_epochs)
+    }
+
+    /// Something else than training goes on.
+    pub(super) fn apply_phase(&mut self, stage: Stage, reading: &LineReading, curves: &mut Curves) {
+        let was_preparing = self.known.stage == Some(Stage::Preprocessing);
+        match self.stage_to_show(stage, reading) {
+            Some(shown) => self.known.stage = Some(shown),
+            None => return,
+        }
+        match stage {
+            Stage::Preprocessing => {
+                // What a launcher says that it starts prepares first; what it printed before were settings.
+                let goes_on_training = reading.is_past || !was_preparing;
+                self.says_training &= !reading.counter.is_bar && goes_on_training;
+                self.pending = None;
+            }
+            Stage::Validation => self.apply_validation(reading),
+            Stage::SavingCheckpoint => self.apply_saving(reading, curves),
+            Stage::Warmup | Stage::Training => {}
+        }
+        self.show();
+    }
+
+    /// The stage that a line amounts to which speaks of this one; `None` where it changes nothing.
+    fn stage_to_show(&self, stage: Stage, reading: &LineReading) -> Option<Stage> {
+        let known = self.known.stage.filter(|_| self.has_begun());
+        match (stage, known) {
+            // Within a run, data are loaded again and again, and what is loaded to validate is validation's.
+            (Stage::Preprocessing, Some(Stage::Validation)) => None,
+            (Stage::Preprocessing, Some(Stage::Training | Stage::SavingCheckpoint))
+                if !reading.counter.is_bar && reading.event != RunEvent::Begins =>
+            {
+                None
+            }
+            // Who says only afterwards that something was saved goes on with the training.
+            (Stage::SavingCheckpoint, Some(known))
+                if reading.is_past && known != stage && !self.is_at_end() =>
+            {
+                Some(Stage::Training)
+            }
+            _ => Some(stage),
+        }
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.is_over || self.whole.is_some_and(|whole| Some(whole.done) == whole.total)
+    }
+
+    fn apply_validation(&mut self, reading: &LineReading) {
+        let announced = self.announced_epochs();
+        if reading.has_epoch_fraction {
+            self.epochs.take(reading, announced, true, false);
+            return;
+        }
+        if reading.epoch.is_none() {
+            return;
+        }
+        let part_of_epoch = self.within.and_then(|within| within.fraction());
+        if part_of_epoch.is_none_or(|part| part > 0.5) {
+            self.epochs.end(reading.epoch, reading.total_epochs, announced);
+        }
+        if self.epochs.told_total.is_none() {
+            self.epochs.told_total = reading.total_epochs;
+        }
+    }
+
+    fn apply_saving(&mut self, reading: &LineReading, curves: &mut Curves) {
+        if reading.epoch_form == EpochForm::Ended {
+            self.epochs.end(reading.epoch, None, self.announced_epochs());
+        }
+        let is_ahead = |step: &u64| self.whole.is_none_or(|whole| whole.done < *step);
+        if let Some(step) = reading.whole.filter(is_ahead) {
+            self.take_whole(step, None, reading, curves);
+        }
+        if let Some(step) = self.known.step {
+            curves.save_checkpoint(step);
+        }
+    }
+}
