@@ -4,7 +4,7 @@ use super::claims::Claims;
 use super::grammar::announcements::Announced;
 use super::grammar::bars;
 use super::grammar::counters::EpochForm;
-use super::shape;
+use super::shapes;
 use super::stage::Stage;
 use crate::domain::log::{Ending, LogFold};
 
@@ -151,7 +151,7 @@ pub fn parse_line(line: &str) -> LineReading {
 
 /// Reads a line that holds neither ANSI sequences nor control characters.
 pub(super) fn read_clean(line: &[u8]) -> LineReading {
-    shape::with_shapes(|shapes| shapes.read(line))
+    shapes::with_shapes(|shapes| shapes.read(line))
 }
 
 /// Reads the tail of a log, whose last number may be cut: it is not read.

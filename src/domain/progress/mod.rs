@@ -2,10 +2,14 @@
 //!
 //! [`parse_line`] reads one line, whichever trainer wrote it; [`ProgressReader`] reads a growing log.
 //! The API page ("Inline Progress API") gives the words of the stages and the simple patterns; the
-//! rest was learnt from the labelled lines in `tests/data/log_lines.jsonl`.
+//! rest was learnt from the labelled lines in `tests/data/log_lines.jsonl` and the whole logs in `tests/logs`.
+//!
+//! A line yields claims (`claims/`, by the tables of `grammar/`); a run is what its counters amount to over
+//! all lines (`run/`).
 //!
 //! Invariants:
-//! - A progress once known stays known, and goes back only when the run itself restarted.
+//! - A progress once known stays known and goes back only when the run itself restarted, or when what it
+//!   was computed from proves to be something else.
 //! - Steps count over epochs where both are known.
 //! - Bars of anything but training (loading, caching, validation, samples) change the stage at most.
 
@@ -18,6 +22,7 @@ mod reader;
 mod run;
 mod series;
 mod shape;
+mod shapes;
 mod stage;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::grammar::bars::end_of_bar;
 use super::line::read_tail;
 use super::run::Run;
 use super::series::Curves;
-use super::shape::with_shapes;
+use super::shapes::with_shapes;
 use super::{Progress, Series};
 use crate::domain::growing_log::{Appended, GrowingLog};
 use crate::domain::log::LogFold;

@@ -1,145 +1,16 @@
-//! Lines that differ in nothing but their numbers are read by where the numbers were the last time.
-//!
-//! A training log is the same few lines ten thousand times over. To find out what a line says takes
-//! dozens of regular expressions; to see that it has the shape of one that was read before takes a
-//! comparison, and then only its numbers are left to be parsed. The result is the same, since
-//! [`Claims`] depend on the shape alone.
+//! A line without its numbers, and whether another line is the same but for those.
 
-use std::cell::RefCell;
-
-use super::claims::Claims;
-use super::line::LineReading;
-use super::values::decimal;
-
-/// How many shapes that begin and end alike are remembered by a thread. A trainer has a dozen in all: a
-/// bar's rate turns from `s/it` to `it/s`, its loss from `0.1` to `1e-05`.
-const SHAPES_MAX: usize = 16;
-/// By how they begin and end, shapes are put into so many groups.
-const GROUPS: usize = 32;
-/// The longest line whose shape is remembered, in bytes. Of a longer one the rules of stages see the
-/// start alone, and how far that reaches hangs on the lengths of its numbers.
-const LINE_BYTES_MAX: usize = 320;
-/// The most runs of digits in such a line.
+/// The most runs of digits in a line that has a shape.
 const RUNS_MAX: usize = 64;
 
-/// Lends the shapes that this thread remembers.
-pub(super) fn with_shapes<T>(read: impl FnOnce(&mut Shapes) -> T) -> T {
-    thread_local! {
-        static SHAPES: RefCell<Shapes> = RefCell::default();
-    }
-    SHAPES.with_borrow_mut(read)
-}
-
-/// The shapes that were read last, in each group those that come often before the others.
-#[derive(Debug)]
-pub(super) struct Shapes {
-    #[expect(clippy::vec_box, reason = "they change places all the time, and are large")]
-    groups: [Vec<Box<Known>>; GROUPS],
-    /// Where the runs of digits of the line at hand are.
-    runs: Vec<Run>,
-}
-
-#[derive(Debug)]
-struct Known {
-    shape: Shape,
-    claims: Claims<Place>,
-}
-
-impl Default for Shapes {
-    fn default() -> Self {
-        Self { groups: [const { Vec::new() }; GROUPS], runs: Vec::new() }
-    }
-}
-
-impl Shapes {
-    /// Reads a line that holds neither ANSI sequences nor control characters.
-    pub(super) fn read(&mut self, line: &[u8]) -> LineReading {
-        if line.len() > LINE_BYTES_MAX {
-            return Claims::of(line).reading();
-        }
-        let (group, runs) = (&mut self.groups[group_of(line)], &mut self.runs);
-        if let Some(at) = group.iter().position(|known| known.shape.has(line, runs)) {
-            // One place further to the front each time.
-            let before = at.saturating_sub(1);
-            group.swap(at, before);
-            return group[before].claims.values(|place| place.text(line, runs));
-        }
-        let claims = Claims::of(line);
-        if let Some(shape) = Shape::of(line, runs)
-            && let Some(claims) = claims.try_map(|text| Place::of(text, line, runs))
-        {
-            if group.len() == SHAPES_MAX {
-                group.pop();
-            }
-            group.push(Box::new(Known { shape, claims }));
-        }
-        claims.reading()
-    }
-}
-
-/// The group of a line, which is that of all lines of its shape.
-fn group_of(line: &[u8]) -> usize {
-    const LETTERS: usize = 8;
-    const PRIME: usize = 31;
-    let start = line.iter().take(LETTERS).take_while(|byte| !matches!(byte, b' ' | b'0'..=b'9'));
-    let last = line.last().filter(|byte| !byte.is_ascii_digit());
-    let mix = |sum: usize, byte: &u8| sum.wrapping_mul(PRIME).wrapping_add(usize::from(*byte));
-    start.chain(last).fold(0, mix) % GROUPS
-}
-
 /// Where a run of digits begins and ends.
-type Run = (u16, u16);
-
-/// A number in a line of a known shape.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
-    /// From the first to the last of these runs of digits, with all that is between them.
-    Runs {
-        first: u8,
-        last: u8,
-        /// A sign stands before it.
-        has_sign: bool,
-    },
-    /// Not in digits: nan or infinite.
-    Word(&'static [u8]),
-}
-
-impl Place {
-    /// Where `text` stands, which is a part of `line`; `None` where its ends are not those of runs.
-    fn of(text: &[u8], line: &[u8], runs: &[Run]) -> Option<Self> {
-        if !text.iter().any(u8::is_ascii_digit) {
-            let number = decimal(text)?;
-            return Some(Self::Word(match number {
-                number if number.is_nan() => b"nan",
-                number if number > 0.0 => b"inf",
-                _ => b"-inf",
-            }));
-        }
-        let start = (text.as_ptr() as usize).checked_sub(line.as_ptr() as usize)?;
-        let end = start + text.len();
-        let has_sign = matches!(text.first(), Some(b'+' | b'-'));
-        let first_digit = start + usize::from(has_sign);
-        let first = runs.iter().position(|run| usize::from(run.0) == first_digit)?;
-        let last = runs.iter().position(|run| usize::from(run.1) == end)?;
-        Some(Self::Runs { first: first as u8, last: last as u8, has_sign })
-    }
-
-    fn text<'a>(self, line: &'a [u8], runs: &[Run]) -> &'a [u8] {
-        match self {
-            Self::Word(word) => word,
-            Self::Runs { first, last, has_sign } => {
-                let start = usize::from(runs[usize::from(first)].0) - usize::from(has_sign);
-                &line[start..usize::from(runs[usize::from(last)].1)]
-            }
-        }
-    }
-}
+pub(super) type Run = (u16, u16);
 
 /// A line without its numbers.
 #[derive(Debug, PartialEq)]
-struct Shape {
+pub(super) struct Shape {
     /// The texts of all parts, one after the other.
-    text: Box<[u8]>,
+    pub(super) text: Box<[u8]>,
     parts: Box<[Part]>,
 }
 
@@ -166,7 +37,7 @@ enum After {
 
 impl Shape {
     /// The shape of a line, whose runs of digits are put into `runs`; `None` where it has too many.
-    fn of(line: &[u8], runs: &mut Vec<Run>) -> Option<Self> {
+    pub(super) fn of(line: &[u8], runs: &mut Vec<Run>) -> Option<Self> {
         runs.clear();
         let mut text = Vec::with_capacity(line.len());
         let mut parts = Vec::new();
@@ -203,7 +74,7 @@ impl Shape {
     }
 
     /// Whether a line has this shape; then its runs of digits are put into `runs`.
-    fn has(&self, line: &[u8], runs: &mut Vec<Run>) -> bool {
+    pub(super) fn has(&self, line: &[u8], runs: &mut Vec<Run>) -> bool {
         runs.clear();
         let (mut text, mut at) = (&*self.text, 0);
         for part in &self.parts {
@@ -253,86 +124,4 @@ fn drawing_length(after_bar: &[u8]) -> usize {
     let is_drawn = |byte: &u8| *byte >= 0x80 || matches!(byte, b' ' | b'#' | b'1'..=b'9');
     let length = after_bar.iter().take_while(|byte| is_drawn(byte)).count();
     if after_bar.get(length) == Some(&b'|') { length } else { 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn lines() -> Vec<String> {
-        super::super::tests::all_lines()
-    }
-
-    /// The same line with other digits in it, and other widths of its numbers.
-    fn with_other_numbers(line: &str, seed: &[u8]) -> String {
-        let mut seeds = seed.iter().cycle();
-        let mut next = || usize::from(*seeds.next().expect("a cycle has no end"));
-        let mut changed = String::new();
-        for character in line.chars() {
-            match character {
-                '0'..='9' => {
-                    let digits = ["0", "7", "12", "500", "2000", "4", "9", "31"];
-                    changed.push_str(digits[next() % digits.len()]);
-                }
-                ' ' if changed.ends_with("  ") && next() % 2 == 0 => {}
-                other => changed.push(other),
-            }
-        }
-        changed
-    }
-
-    #[test]
-    fn lines_that_differ_in_their_numbers_have_one_shape() {
-        let mut shapes = Shapes::default();
-        for frame in [
-            "Steps:   5%|▌         | 100/2000 [00:12<03:29, 9.06it/s, lr=9.5e-5, step_loss=0.0234]",
-            "Steps:  30%|███       | 600/2000 [01:12<02:29, 9.6it/s, lr=8.5e-5, step_loss=0.1]",
-            "Steps: 100%|██████████| 2000/2000 [03:12<00:00, 47.96it/s, lr=1.0e-5, step_loss=0.20]",
-        ] {
-            let reading = shapes.read(frame.as_bytes());
-            assert_eq!(reading, Claims::of(frame.as_bytes()).reading());
-            assert_eq!(shapes.groups.iter().map(Vec::len).sum::<usize>(), 1);
-        }
-    }
-
-    #[test]
-    fn a_loss_that_is_no_number_is_another_shape() {
-        let mut shapes = Shapes::default();
-        for loss in ["0.5", "nan", "inf", "-inf", "-0.5", "0.25"] {
-            let line = format!("step 5/10 loss: {loss}");
-            let read = shapes.read(line.as_bytes()).loss.map(|loss| loss.to_string());
-            let meant = loss.parse::<f64>().ok().map(|loss| loss.to_string());
-            assert_eq!(read.map(|loss| loss.to_lowercase()), meant.map(|loss| loss.to_lowercase()));
-        }
-    }
-
-    #[test]
-    fn no_more_shapes_are_remembered_than_said() {
-        let mut shapes = Shapes::default();
-        for count in 1..200 {
-            shapes.read(format!("{} step 1/2", "word ".repeat(count % 50)).as_bytes());
-            shapes.read(b"step 1/2");
-        }
-        assert!(shapes.groups.iter().all(|group| group.len() <= SHAPES_MAX));
-        assert_eq!(&*shapes.groups[group_of(b"step 1/2")][0].shape.text, b"step/");
-    }
-
-    proptest! {
-        #[test]
-        fn a_known_shape_is_read_as_if_it_were_not(
-            pairs in proptest::collection::vec(
-                (proptest::sample::select(lines()), proptest::collection::vec(any::<u8>(), 1..20)),
-                1..40,
-            ),
-        ) {
-            let mut shapes = Shapes::default();
-            for (line, seed) in pairs {
-                for line in [line.clone(), with_other_numbers(&line, &seed)] {
-                    let read = format!("{:?}", shapes.read(line.as_bytes()));
-                    prop_assert_eq!(read, format!("{:?}", Claims::of(line.as_bytes()).reading()), "{}", line);
-                }
-            }
-        }
-    }
 }

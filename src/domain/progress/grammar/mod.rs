@@ -2,7 +2,7 @@
 //! table, with a line that shows it. A new trainer costs lines in a table.
 //!
 //! Nothing here looks at what a number amounts to: what is found depends on the words alone, so that a
-//! line of the same words is found the same way ([`super::shape`]). For the same reason no pattern may
+//! line of the same words is found the same way ([`super::shapes`]). For the same reason no pattern may
 //! depend on how many digits a number has.
 //!
 //! Every expression works on bytes (`(?-u)`), so that invalid UTF-8 costs nothing.
@@ -11,9 +11,13 @@ pub(super) mod announcements;
 pub(super) mod bars;
 pub(super) mod columns;
 pub(super) mod counters;
+pub(super) mod epochs;
+pub(super) mod losses;
 pub(super) mod metrics;
+pub(super) mod percentages;
 pub(super) mod phases;
 pub(super) mod sources;
+pub(super) mod steps;
 pub(super) mod words;
 
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder};

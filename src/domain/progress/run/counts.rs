@@ -36,7 +36,8 @@ impl Run {
         self.whole = Some(Track {
             total: total.or(known.and_then(|known| known.total)),
             counter: known.filter(|_| total.is_none()).map_or(own.counter, |known| known.counter),
-            is_explicit: reading.whole == Some(step) || known.is_some_and(|known| known.is_explicit),
+            is_explicit: reading.whole == Some(step)
+                || known.is_some_and(|known| known.is_explicit),
             carries_loss: own.carries_loss || known.is_some_and(|known| known.carries_loss),
             is_from_zero: own.is_from_zero && known.is_none(),
             told_epoch: self.epochs.told,
@@ -112,7 +113,9 @@ impl Run {
             carries_loss: own.carries_loss || known.is_some_and(|known| known.carries_loss),
             is_from_zero: own.is_from_zero
                 || known.filter(is_same_way).is_some_and(|known| known.is_from_zero),
-            runs_through: known.filter(|known| step >= known.done).map_or(0, |known| known.runs_through),
+            runs_through: known
+                .filter(|known| step >= known.done)
+                .map_or(0, |known| known.runs_through),
             told_epoch: self.epochs.told,
             ..own
         });

@@ -1,5 +1,7 @@
 //! The epochs of a run: which one it is in, and how many there are.
 
+use std::cmp::Ordering;
+
 use super::super::grammar::counters::EpochForm;
 use super::super::line::LineReading;
 
@@ -50,63 +52,72 @@ impl Epochs {
         may_go_back: bool,
     ) -> Moved {
         let Some(epoch) = reading.epoch else { return Moved::No };
-        let total = reading.total_epochs;
-        if epoch == 0.0 {
-            let flag =
-                if total.is_some() { &mut self.is_from_zero } else { &mut self.is_from_zero_alone };
-            *flag = true;
-        }
-        self.has_last_index |= reading.has_last_index;
-        let base = if self.counts_from_zero(total, announced) { 0.0 } else { 1.0 };
         let has_own_count = reading.step.is_some() || reading.whole.is_some();
         let is_report =
             reading.loss.is_some() && !has_own_count && !has_counts && !reading.has_epoch_fraction;
+        self.learn_form(epoch, reading);
+        let base = if self.counts_from_zero(reading.total_epochs, announced) { 0.0 } else { 1.0 };
         let before = (epoch - base).max(0.0);
         let done = match reading.epoch_form {
             EpochForm::Done => epoch,
             EpochForm::Ended => before + 1.0,
             _ if reading.has_epoch_fraction => epoch,
+            EpochForm::Under if is_report => before + 1.0,
             // The page: "epoch 3/10" is 30 %. The first one is a heading all the same.
             EpochForm::Under
-                if is_report
-                    || (!has_own_count && !has_counts && before >= 1.0 && total.is_some()) =>
+                if !has_own_count
+                    && !has_counts
+                    && before >= 1.0
+                    && reading.total_epochs.is_some() =>
             {
                 before + 1.0
             }
             EpochForm::Under | EpochForm::Begins => before,
         };
-        let is_counted_done =
-            matches!(reading.epoch_form, EpochForm::Done) || reading.has_epoch_fraction;
-        let index = if is_counted_done { epoch.floor() as u64 } else { before as u64 };
+        let counts_done = reading.epoch_form == EpochForm::Done || reading.has_epoch_fraction;
+        let index = if counts_done { epoch.floor() as u64 } else { before as u64 };
         if index < self.index && self.told.is_some() && !(may_go_back || index == 0) {
             return Moved::No;
         }
-        let moved = match index.cmp(&self.index) {
+        let moved = self.move_to(index);
+        self.reports = u32::from(is_report) + if moved == Moved::No { self.reports } else { 0 };
+        self.done = match moved {
+            // A second report of an epoch shows that the first one was not of its end.
+            _ if is_report && self.reports > 1 => before,
+            Moved::No => self.done.max(done),
+            Moved::On | Moved::Back => done,
+        };
+        self.tell(epoch, reading.total_epochs);
+        moved
+    }
+
+    fn move_to(&mut self, index: u64) -> Moved {
+        let before = std::mem::replace(&mut self.index, index);
+        match index.cmp(&before) {
             _ if self.told.is_none() => Moved::On,
-            std::cmp::Ordering::Less => Moved::Back,
-            std::cmp::Ordering::Equal => Moved::No,
-            std::cmp::Ordering::Greater => Moved::On,
-        };
-        self.reports = if moved == Moved::No {
-            self.reports + u32::from(is_report)
-        } else {
-            u32::from(is_report)
-        };
-        self.is_bar |= reading.epoch_form == EpochForm::Done;
-        self.has_headings |= !has_own_count
-            && reading.epoch_form != EpochForm::Done
-            && !reading.has_epoch_fraction
-            && reading.loss.is_none();
+            Ordering::Less => Moved::Back,
+            Ordering::Equal => Moved::No,
+            Ordering::Greater => Moved::On,
+        }
+    }
+
+    /// Takes in how the trainer tells its epochs.
+    fn learn_form(&mut self, epoch: f64, reading: &LineReading) {
+        let has_total = reading.total_epochs.is_some();
+        if epoch == 0.0 {
+            let flag =
+                if has_total { &mut self.is_from_zero } else { &mut self.is_from_zero_alone };
+            *flag = true;
+        }
+        let is_bar = reading.epoch_form == EpochForm::Done;
+        let is_alone = reading.step.is_none() && reading.whole.is_none() && reading.loss.is_none();
+        self.has_last_index |= reading.has_last_index;
+        self.is_bar |= is_bar;
+        self.has_headings |= is_alone && !is_bar && !reading.has_epoch_fraction;
         self.has_fractions |= reading.has_epoch_fraction;
-        // A second report of an epoch shows that the first one was not of its end.
-        self.done = if is_report && self.reports > 1 {
-            before
-        } else if moved == Moved::No {
-            self.done.max(done)
-        } else {
-            done
-        };
-        self.index = index;
+    }
+
+    fn tell(&mut self, epoch: f64, total: Option<u64>) {
         // Some say "epoch 1 of 3" in the heading, and count from 0 in the lines below it.
         let is_told_from_one = total.is_none()
             && self.told_total.is_some()
@@ -116,7 +127,6 @@ impl Epochs {
             self.told = Some(epoch);
         }
         self.told_total = total.or(self.told_total);
-        moved
     }
 
     /// Takes in that an epoch, the one under way where none is named, has been trained and is evaluated.

@@ -5,6 +5,7 @@
 //! whenever the epoch goes on counts within it; one that runs while the training stands still belongs to
 //! an evaluation or a preparation. A belief may fall: then all that rested on it is taken back.
 
+mod beside;
 mod counts;
 mod epochs;
 mod percentage;
@@ -187,5 +188,4 @@ impl Run {
     fn has_begun(&self) -> bool {
         self.has_loss || self.whole.is_some() || self.within.is_some()
     }
-
 }

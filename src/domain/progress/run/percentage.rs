@@ -1,7 +1,7 @@
 //! How much of a run is done, and what that is computed from.
 
-use super::super::line::{Counter, Label, LineReading};
 use super::super::Basis;
+use super::super::line::{Counter, Label, LineReading};
 use super::Run;
 use super::place::is_round;
 use super::track::Track;
@@ -20,10 +20,8 @@ impl Run {
                 total: Some(10_000),
                 ..Track::of(reading, (percent * 100.0) as u64, self.epochs.index)
             };
-            let track = Track {
-                counter: Counter { label: Label::Examples, ..track.counter },
-                ..track
-            };
+            let track =
+                Track { counter: Counter { label: Label::Examples, ..track.counter }, ..track };
             if self.within.is_none_or(|within| within.counter.label == Label::Examples) {
                 self.within = Some(track);
             }
