@@ -201,14 +201,16 @@ impl LogFold {
         while self.back > 0
             && let Some((&byte, rest)) = text.split_first()
         {
+            text = rest;
             let start = self.line.len() - self.back;
             let replaced = match continues_character(byte) {
+                // A line that is as long as can be takes no longer characters.
+                true if self.line.len() >= LINE_LIMIT => continue,
                 true => 0,
                 false => character_length(&self.line[start..]),
             };
             self.line.splice(start..start + replaced, [byte]);
             self.back -= replaced;
-            text = rest;
         }
         text
     }

@@ -2,6 +2,7 @@
 //! run after which byte (`tests/logs/README.md`).
 
 mod corpus;
+mod hostile;
 mod made;
 
 use std::fmt::Write as _;

@@ -98,9 +98,14 @@ struct Mean {
     count: u32,
 }
 
+/// Whether a number can be drawn: JSON has no infinite ones, and curves are of single precision.
+fn fits(number: f64) -> bool {
+    (number as f32).is_finite()
+}
+
 impl Mean {
     fn add(&mut self, value: Option<f64>) {
-        if let Some(value) = value.filter(|value| value.is_finite()) {
+        if let Some(value) = value.filter(|value| fits(*value)) {
             self.sum += value;
             self.count += 1;
         }
@@ -131,8 +136,11 @@ impl Curves {
             point.step = step;
             point.loss.add(told.loss);
             point.seconds_per_step.add(told.seconds_per_step);
-            point.learning_rate =
-                told.learning_rate.map(|rate| rate as f32).or(point.learning_rate);
+            point.learning_rate = told
+                .learning_rate
+                .filter(|rate| fits(*rate))
+                .map(|rate| rate as f32)
+                .or(point.learning_rate);
         }
         if self.points.len() > POINTS_MAX {
             self.thin_out();
@@ -159,8 +167,17 @@ impl Curves {
     fn thin_out(&mut self) {
         // Where points are far apart, one doubling may not join any two.
         while self.points.len() > POINTS_MAX {
-            self.width = self.width.max(1) * 2;
-            let width = self.width;
+            let width = self.width.max(1).saturating_mul(2);
+            if width == u64::MAX {
+                // Steps that went up and down are in no order: no width joins them.
+                let mut place = 0;
+                self.points.retain(|_| {
+                    place += 1;
+                    place % 2 == 1
+                });
+                continue;
+            }
+            self.width = width;
             let mut joined: Vec<Point> = Vec::with_capacity(POINTS_MAX);
             for point in self.points.drain(..) {
                 match joined.last_mut() {

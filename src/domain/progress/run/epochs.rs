@@ -151,7 +151,7 @@ impl Epochs {
 
     /// One more epoch began that nothing names.
     pub(super) fn begin_next(&mut self) {
-        self.index += 1;
+        self.index = self.index.saturating_add(1);
         self.done = self.done.max(self.index as f64);
     }
 
