@@ -74,6 +74,8 @@ pub(super) enum RunEvent {
     Ends,
     /// A program died.
     Dies,
+    /// One of several trainings begins or ends.
+    Part,
 }
 
 /// What a count says of itself.

@@ -137,7 +137,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn lines() -> Vec<String> {
-        super::super::tests::all_lines()
+        let prefixed = [
+            "2026-03-01 10:00:00 4310 (86.18%)       44.431 ms            30 s, 701.883 ms",
+            "trainer-1  | 2026-03-01T10:00:00.123Z [rank1]: 17epoch:train:6376-6750batch: loss=0.5",
+        ];
+        super::super::tests::all_lines().into_iter().chain(prefixed.map(str::to_owned)).collect()
     }
 
     /// The same line with other digits in it, and other widths of its numbers.

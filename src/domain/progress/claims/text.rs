@@ -122,6 +122,7 @@ fn is_of_evaluation(line: &[u8], verdict: Verdict, has_loss: bool, is_round: boo
 
 fn event_of(verdict: Verdict, line: &[u8]) -> RunEvent {
     match verdict {
+        _ if announcements::tells_part(line) => RunEvent::Part,
         Verdict::Over => RunEvent::Ends,
         Verdict::Trouble if announcements::tells_death(line) => RunEvent::Dies,
         Verdict::Nothing | Verdict::Trouble => RunEvent::None,

@@ -39,7 +39,7 @@ const TOTALS: &[Form] = &[
         example: "Training for 1000 steps",
     },
     Form {
-        pattern: r"^\W*max_(?:iters?|steps)\s*[:=]\s*(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)",
+        pattern: r"^\W*max_(?:iters?|steps)\s*[:=]\s*(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)|\bcfg\.steps=(?<configured>NUMBER)\b",
         example: "max_iter: 110000",
     },
     Form {
@@ -113,8 +113,21 @@ const DEATHS: &[Form] = &[
     },
 ];
 
+/// One of several trainings begins or ends, and how many there are in all nobody knows.
+const PARTS: &[Form] = &[
+    Form {
+        pattern: r"\brunning\s+trial\s+\#?\d+|^\W*trial\s+\#?\d+\s+(?:complete|started|finished)|\btrial\s+\d+\s+finished\s+with\s+value",
+        example: "Search: Running Trial #63",
+    },
+    Form {
+        pattern: r"^\W*(?:(?:running|starting|training)\s+)?(?:cv\s+)?fold\s*[:\#]?\s*\d+(?:\s*(?:/|of)\s*\d+)?\W*$",
+        example: "===== Fold 2 =====",
+    },
+];
+
 static TOTALS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(TOTALS));
 static DEATHS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(DEATHS));
+static PARTS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(PARTS));
 static BEGINNINGS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(BEGINNINGS));
 
 /// What a line announces.
@@ -133,13 +146,19 @@ pub(in super::super) fn announced(line: &[u8]) -> Announced<&[u8]> {
                     .find_map(text)
             });
         }
-        all.asked_steps = all.asked_steps.or_else(|| text("asked")).or_else(|| text("most"));
+        all.asked_steps =
+            all.asked_steps.or_else(|| ["asked", "most", "configured"].into_iter().find_map(text));
         let epochs = ["epochs", "forepochs", "ofepochs", "germanepochs"].into_iter().find_map(text);
         all.epochs = all.epochs.or(epochs);
         all.asked_epochs = all.asked_epochs.or_else(|| text("askedepochs"));
         all.batches = all.batches.or_else(|| text("batches"));
     }
     all
+}
+
+/// Whether a line says that what is trained is one of several.
+pub(in super::super) fn tells_part(line: &[u8]) -> bool {
+    PARTS_TABLE.all.is_match(line)
 }
 
 /// Whether a line says that a program died.
@@ -158,7 +177,7 @@ mod tests {
 
     #[test]
     fn every_form_is_found_in_its_example() {
-        for forms in [TOTALS, DEATHS, BEGINNINGS] {
+        for forms in [TOTALS, PARTS, DEATHS, BEGINNINGS] {
             super::super::assert_that_examples_match(forms);
         }
     }

@@ -11,12 +11,17 @@ use super::{Form, Table};
 /// these count examples, and `part`, a percentage of the epoch. Where a trap looks like the thing itself, it
 /// is the first alternative and has no name: it is consumed, and the search goes on after it.
 const EPOCHS: &[Form] = &[
+    // Lightning's names of checkpoints.
+    Form {
+        pattern: r"\bepoch=(?<epoch>\d+)-step=(?<step>\d+)\.ckpt",
+        example: "DEBUG:fsspec.local:open file: /out/checkpoints/epoch=814-step=994942.ckpt",
+    },
     Form {
         pattern: r"(?:^|[\s:\]])(?<epoch>\d+)\|(?<step>\d+)\|loss:",
         example: "1|90|Loss: 0.9356",
     },
     Form {
-        pattern: r"(?:^|\s)(?<epoch>\d+)(?:/(?<epochs>\d+))?epoch(?:(?<begins>\sstarted)|(?<done>\sresults)|:)",
+        pattern: r"(?:^|\s)(?<epoch>\d+)(?:/(?<epochs>\d+))?epoch(?:(?<begins>\sstarted)|(?<done>\sresults)|:train:\d+-(?<batch>\d+)batch|:)",
         example: "17epoch:train:6376-6750batch: iter_time=0.001",
     },
     Form {
@@ -77,13 +82,18 @@ const EPOCHS: &[Form] = &[
         example: "Epoch: [0]  [40/1504]  lr: 0.000003",
     },
 ];
+/// In how many places of a line an epoch is looked for; no line of a trainer has as many.
+const PLACES_MAX: usize = 16;
+
 static EPOCHS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(EPOCHS));
 
 /// The epoch of a line, and what stands in the same words.
 pub(in super::super) fn epochs(line: &[u8]) -> Counters<&[u8]> {
     EPOCHS_TABLE
         .of(line)
-        .find_map(|form| form.captures_iter(line).find_map(|found| epochs_of(line, &found)))
+        .find_map(|form| {
+            form.captures_iter(line).take(PLACES_MAX).find_map(|found| epochs_of(line, &found))
+        })
         .unwrap_or_default()
 }
 

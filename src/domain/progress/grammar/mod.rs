@@ -61,7 +61,7 @@ impl Table {
 /// Expressions that are searched for together.
 fn set<'a>(patterns: impl IntoIterator<Item = &'a str>) -> RegexSet {
     /// Where less is allowed, the states of a large table are made again and again.
-    const STATES_BYTES_MAX: usize = 16 * 1024 * 1024;
+    const STATES_BYTES_MAX: usize = 2 * 1024 * 1024;
     RegexSetBuilder::new(patterns)
         .dfa_size_limit(STATES_BYTES_MAX)
         .build()

@@ -10,7 +10,7 @@ use super::{Form, pattern};
 const PREFIXES: &[Form] = &[
     Form { pattern: r"^[a-z][\w.]*(?:-[\w.]+)*-\d+\s+\|\s", example: "trainer-1  | Step 5" },
     Form {
-        pattern: r"^\[?\d{4}[-/]\d\d[-/]\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|\s?[+-]\d\d:?\d\d)?\]?[:,]?(?:\s+|$)",
+        pattern: r"^\[?\d+[-/]\d+[-/]\d+[T\ ]\d+:\d+:\d+(?:[.,]\d+)?(?:Z|\s?[+-]\d+(?::\d+)?)?\]?[:,]?(?:\s+|$)",
         example: "2026-03-01T10:00:00.123456789Z Step 5",
     },
     Form {

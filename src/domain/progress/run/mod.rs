@@ -27,7 +27,7 @@ use super::line::{LineReading, RunEvent};
 use super::pace::{self, Pace};
 use super::series::Curves;
 use super::stage::Stage;
-use super::values::{count, decimal};
+use super::values::{count, decimal, finite};
 use super::{Basis, Progress};
 
 /// The state of a run; of bounded size, so that a copy of it may look ahead at the unfinished tail.
@@ -53,6 +53,8 @@ pub(super) struct Run {
     lower_step: Option<u64>,
     /// A program was said to have died; no step was taken since.
     has_died: bool,
+    /// It is one of several trainings, as in a search for settings: of all nobody knows the share.
+    is_one_of_many: bool,
     /// The run restarted by what was told of this, and the other was not told yet.
     restarted_by: Option<WentBack>,
     /// A heading that may as well be a setting: "Epoch: 12".
@@ -122,6 +124,7 @@ impl Run {
             RunEvent::Trains => self.says_training = true,
             RunEvent::Ends => self.is_over = true,
             RunEvent::Dies => self.has_died = true,
+            RunEvent::Part => self.is_one_of_many = true,
             RunEvent::None => {}
         }
         self.announce(reading);
@@ -171,7 +174,7 @@ impl Run {
         } else if let Some(row) =
             self.columns.as_ref().and_then(|columns| columns.row(sources::message(line)))
         {
-            let epoch = row.epoch.and_then(decimal);
+            let epoch = row.epoch.and_then(finite);
             *reading = LineReading {
                 stage: Some(Stage::Training),
                 epoch,

@@ -100,6 +100,9 @@ impl Run {
 
     /// How much of the run is done by its outermost counter, refined by the one within.
     fn percentage(&self) -> Option<(f64, Option<Basis>)> {
+        if self.is_one_of_many {
+            return None;
+        }
         let percent = |done: f64, total: u64| done * 100.0 / total as f64;
         let whole_total = self.known.total_steps.filter(|_| self.whole.is_some());
         if let (Some(whole), Some(total)) = (self.whole, whole_total)

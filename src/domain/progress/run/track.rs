@@ -68,7 +68,9 @@ impl Track {
         let is_named_now =
             (is_nameless_then || is_nameless_now) && is_same_total && self.total.is_some();
         is_named_now
-            || (self.counter.name == counter.name && (is_same_total || (is_named && !is_borrowed)))
+            || (self.counter.name == counter.name
+                && (is_same_total
+                    || (is_named && self.counter.label != Label::Bare && !is_borrowed)))
     }
 
     /// Whether a total differs little, as those of the ranks of one run do.

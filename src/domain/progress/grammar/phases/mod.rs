@@ -45,7 +45,14 @@ fn rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 static VERDICTS: LazyLock<Vec<Verdict>> = LazyLock::new(|| rules().map(|rule| rule.0).collect());
-static RULE_SET: LazyLock<RegexSet> = LazyLock::new(|| compiled(rules().map(|rule| rule.1)));
+
+/// How many rules are searched for together. All at once would have a state for each combination of what
+/// the words so far may become, and those have no end.
+const RULES_AT_ONCE: usize = 8;
+static RULE_SETS: LazyLock<Vec<RegexSet>> = LazyLock::new(|| {
+    let patterns: Vec<_> = rules().map(|rule| rule.1).collect();
+    patterns.chunks(RULES_AT_ONCE).map(|some| compiled(some.iter().copied())).collect()
+});
 
 /// Work on data as bars are described. Only for bars: in prose these words mean anything.
 static DATA_WORK: LazyLock<RegexSet> = LazyLock::new(|| {
@@ -61,14 +68,12 @@ static EVALUATION_WORK: LazyLock<RegexSet> = LazyLock::new(|| {
     ])
 });
 
-/// Something was saved, and that is all: what goes on now is what went on before.
-static PAST: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?-u)\b(loaded|saved|wrote|written|stored|exported|removed|deleted)\b")
-        .expect("the expression compiles")
-});
-static PRESENT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?-u)\b(saving|writing|storing|exporting|removing|deleting|about to)\b")
-        .expect("the expression compiles")
+/// Whether something was saved, and that is all, or is being saved: the first word that says either decides.
+static TENSE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"(?-u)\b(?:(?<past>loaded|saved|wrote|written|stored|exported|removed|deleted)|saving|writing|storing|exporting|removing|deleting|about to)\b",
+    )
+    .expect("the expression compiles")
 });
 
 fn compiled<'a>(rules: impl IntoIterator<Item = &'a str>) -> RegexSet {
@@ -83,8 +88,7 @@ pub(in super::super) fn verdict_of_text(line: &[u8]) -> Verdict {
 
 /// Whether a line says that something was saved, not that it is being saved.
 pub(in super::super) fn is_past(line: &[u8]) -> bool {
-    let words = plain_words(line);
-    PAST.is_match(&words) && !PRESENT.is_match(&words)
+    TENSE.captures(&plain_words(line)).is_some_and(|found| found.name("past").is_some())
 }
 
 /// What a progress bar counts, by the description before it: the name of the job in some trainers.
@@ -98,7 +102,10 @@ pub(in super::super) fn verdict_of_bar(description: &[u8]) -> Verdict {
 }
 
 fn first_rule(words: &[u8]) -> Verdict {
-    RULE_SET.matches(words).iter().next().map_or(Verdict::Unknown, |row| VERDICTS[row])
+    let first = RULE_SETS.iter().enumerate().find_map(|(at, some)| {
+        some.matches(words).iter().next().map(|row| at * RULES_AT_ONCE + row)
+    });
+    first.map_or(Verdict::Unknown, |row| VERDICTS[row])
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule(SAVING, r"\bsav(ing|ed) (at|after|to|final)\b|^\W*saving\b", "Saving at step 500"),
     Rule(
         SAVING,
-        r"\bmerging (the )?(weights|loras?|adapters?)\b",
+        r"\bmerging (the )?(weights|loras?|adapters?)\b|\bcheckpoint (policy|model) (after|at) step\b",
         "Unsloth: Merging weights into 16bit",
     ),
     Rule(
