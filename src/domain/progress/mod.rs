@@ -46,7 +46,8 @@ pub struct Progress {
     pub last_log: Option<String>,
     /// How much of the whole run is done, in percent from 0 to 100; `None` where nobody can know.
     pub progress: Option<f64>,
-    /// What the percentage is computed from; `None` where there is none, or where the trainer tells it.
+    /// What the percentage is computed from; `None` where there is none, where the trainer tells it, and
+    /// where a full bar may not have been the whole run.
     pub basis: Option<Basis>,
     /// How often the run began again, or something else began to count its steps.
     pub restarts: u32,

@@ -115,7 +115,12 @@ impl Run {
                 return Some(told);
             }
             let is_end_sure = whole.done < total || self.is_over || self.is_confirmed(&whole);
-            return is_end_sure.then(|| (percent(whole.done as f64, total), Some(Basis::Steps)));
+            if !is_end_sure {
+                // What was true before its last step may still be, but no time left follows from it.
+                let before = self.known.progress.filter(|percent| *percent < 100.0);
+                return before.map(|percent| (percent, None));
+            }
+            return Some((percent(whole.done as f64, total), Some(Basis::Steps)));
         }
         let fraction = match self.within {
             Some(within) => within.fraction().filter(|_| within.epoch == self.epochs.index),
