@@ -61,9 +61,11 @@ impl Run {
         if let Some(heading) = self.pending.take_if(|_| self.is_pending_last) {
             self.epochs.take(&heading, announced, false, false);
         }
-        if !self.has_begun() && reading.total_steps.or(reading.whole_total).is_some() {
+        if !self.has_loss && reading.total_steps.or(reading.whole_total).is_some() {
             // What was told before was of a preparation.
-            self.told_percent = None;
+            if self.told_percent.take().is_some() {
+                self.known.progress = None;
+            }
         }
         let has_counts = self.within.is_some() || self.whole.is_some();
         let epoch_before = self.epochs.index;
