@@ -26,6 +26,7 @@ mod shapes;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod thinning;
 mod values;
 
 use serde::{Deserialize, Serialize, Serializer};

@@ -8,6 +8,7 @@
 //! what they cost is counted, and how many of them are still to come is expected by their period.
 
 use super::estimate::TimeLeft;
+use super::thinning::keep_every_second;
 
 /// Steps that must be seen before their speed says anything: the first ones compile and warm caches.
 const STEPS_NEEDED: u64 = 10;
@@ -94,11 +95,7 @@ impl Pace {
         }
         self.marks.push(mark);
         if self.marks.len() > MARKS_MAX {
-            let mut place = 0;
-            self.marks.retain(|_| {
-                place += 1;
-                place % 2 == 1
-            });
+            keep_every_second(&mut self.marks);
             self.stride =
                 self.marks.windows(2).map(|pair| pair[1].step - pair[0].step).min().unwrap_or(1);
         }

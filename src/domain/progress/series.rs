@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::thinning::keep_every_second;
 use crate::domain::packed_log::PackedLog;
 
 /// How many points a curve has at most. Once there are more, every two neighbours become one.
@@ -170,11 +171,7 @@ impl Curves {
             let width = self.width.max(1).saturating_mul(2);
             if width == u64::MAX {
                 // Steps that went up and down are in no order: no width joins them.
-                let mut place = 0;
-                self.points.retain(|_| {
-                    place += 1;
-                    place % 2 == 1
-                });
+                keep_every_second(&mut self.points);
                 continue;
             }
             self.width = width;
