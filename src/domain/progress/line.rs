@@ -2,7 +2,7 @@
 
 use super::claims::Claims;
 use super::grammar::announcements::Announced;
-use super::grammar::bars;
+use super::grammar::contains;
 use super::grammar::counters::EpochForm;
 use super::shapes;
 use super::stage::Stage;
@@ -27,12 +27,22 @@ pub struct LineReading {
     pub learning_rate: Option<f64>,
     /// Seconds for one training step, as the trainer measured it.
     pub seconds_per_step: Option<f64>,
-    /// A hash of the name of the part of the loss that `loss` is; 0 for the loss itself.
-    pub(super) loss_part: u64,
     /// How long a bar has counted, in seconds.
     pub(super) elapsed_seconds: Option<f64>,
+    /// Steps of the run, told beside a count within the epoch.
+    pub(super) whole: Option<u64>,
+    pub(super) whole_total: Option<u64>,
+    pub(super) announced: Announced<u64>,
+    /// A percentage that the trainer tells, from 0 to 100.
+    pub(super) percent: Option<f64>,
     /// What counts `step`.
     pub(super) counter: Counter,
+    pub(super) traits: Traits,
+}
+
+/// What a line tells besides its numbers: the same in all lines that differ in nothing else.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Traits {
     /// What the line says of the run itself.
     pub(super) event: RunEvent,
     /// What the line speaks of has been done.
@@ -45,20 +55,16 @@ pub struct LineReading {
     pub(super) may_name_columns: bool,
     /// A logger wrote behind a bar, on the same line.
     pub(super) has_text_behind_bar: bool,
-    /// The loss is named as the training's.
-    pub(super) says_training_loss: bool,
-    /// The number of epochs may be that of the last one, counted from 0.
-    pub(super) has_last_index: bool,
-    /// Steps of the run, told beside a count within the epoch.
-    pub(super) whole: Option<u64>,
-    pub(super) whole_total: Option<u64>,
-    pub(super) announced: Announced<u64>,
     pub(super) epoch_form: EpochForm,
     /// The epoch is told with a fraction, and so counts what is done.
     pub(super) has_epoch_fraction: bool,
-    /// A percentage that the trainer tells, from 0 to 100.
-    pub(super) percent: Option<f64>,
+    /// The number of epochs may be that of the last one, counted from 0.
+    pub(super) has_last_index: bool,
     pub(super) is_percent_of_epoch: bool,
+    /// A hash of the name of the part of the loss that is told; 0 for the loss itself.
+    pub(super) loss_part: u64,
+    /// The loss is named as the training's.
+    pub(super) says_training_loss: bool,
 }
 
 /// What a line says of the run itself.
@@ -163,13 +169,13 @@ pub(super) fn read_tail(tail: &[u8], ending: Ending) -> LineReading {
         return read_clean(tail);
     }
     let sure = without_last_number(tail);
-    if let Some(bar) = bars::last_bar(sure) {
-        return Claims::of_bar(&bar).reading();
+    let mut reading = Claims::of(sure).reading();
+    if reading.counter.is_bar {
+        return reading;
     }
-    if sure.windows(2).any(|pair| pair == b"%|") {
+    if contains(sure, b"%|") {
         return LineReading::default();
     }
-    let mut reading = Claims::of(sure).reading();
     let has_numbers = reading.step.or(reading.whole).is_some()
         || reading.epoch.is_some()
         || reading.loss.is_some()
@@ -177,7 +183,7 @@ pub(super) fn read_tail(tail: &[u8], ending: Ending) -> LineReading {
     if !has_numbers && !seems_finished(sure) {
         // What is being said may yet be that it has ended, or what it was set to.
         reading.stage = None;
-        reading.event = RunEvent::None;
+        reading.traits.event = RunEvent::None;
     }
     // "Epoch 1/21, Ste" is about to become SimpleTuner's step bar, whose progress is not the epoch's.
     if reading.step.is_none() && may_become_step_bar(sure) {

@@ -54,7 +54,7 @@ impl ProgressReader {
                 let line = &*line.bytes;
                 let mut reading = shapes.read(line);
                 let mut text = line;
-                if reading.has_text_behind_bar {
+                if reading.traits.has_text_behind_bar {
                     // A logger does not know that it writes behind a bar.
                     let bar;
                     (bar, text) = line.split_at(end_of_bar(line).unwrap_or(0));

@@ -4,50 +4,43 @@ use super::super::grammar::bars::{self, Bar};
 use super::super::grammar::counters::{Count, Counted, Counters, Epochs};
 use super::super::grammar::losses::{self, Loss};
 use super::super::grammar::phases::{Verdict, verdict_of_bar};
-use super::super::grammar::{epochs, metrics, steps};
+use super::super::grammar::{contains, epochs, metrics, steps};
 use super::super::line::{Counter, Label};
 use super::super::stage::Stage;
-use super::{Claims, contains, hash, part_of};
+use super::{Claims, hash};
 
 impl<'a> Claims<&'a [u8]> {
-    pub(in super::super) fn of_bar(bar: &Bar<'a>) -> Self {
+    pub(super) fn of_bar(bar: &Bar<'a>) -> Self {
         let loss = losses::loss(bar.postfix)
             .or_else(|| losses::loss(bar.description))
             .or_else(|| bar.loss.map(Loss::of));
         let learning_rate = metrics::learning_rate(bar.postfix);
-        let counters = counters_of_bar(bar);
+        let mut described = epochs::epochs(bar.description);
+        let row = epochs::epoch_of_row(bar.description);
+        described.epochs = row.unwrap_or(described.epochs);
+        let counters = with_postfix(described, bar);
         let name = letters(bar.description);
-        let stage =
-            match stage_of_bar(bar, &name, loss.is_some(), learning_rate.is_some(), &counters) {
-                Some(Stage::Training) => Stage::Training,
-                stage => {
-                    let counter = Counter { is_bar: true, ..Counter::default() };
-                    let mut claims = Self { stage, counter, ..Self::default() };
-                    claims.take_epochs(&counters.epochs);
-                    return claims;
-                }
-            };
         let mut claims = Self {
-            stage: Some(stage),
-            done: Some(bar.done),
-            total: bar.total,
-            whole: counters
-                .steps
-                .filter(|steps| steps.counted == Counted::Whole)
-                .map(|steps| steps.done),
-            loss: loss.map(|loss| loss.number),
-            loss_part: loss.map_or(0, part_of),
-            says_training_loss: loss.is_some_and(|loss| loss.says_training),
-            learning_rate,
-            speed: bar.speed,
-            elapsed: bar.elapsed,
+            stage: stage_of_bar(bar, &name, loss.is_some(), learning_rate.is_some(), &counters),
+            counter: Counter { is_bar: true, ..Counter::default() },
             ..Self::default()
         };
         claims.take_epochs(&counters.epochs);
-        claims.has_last_index = bar.is_rich || epochs::epoch_of_row(bar.description).is_some();
+        if claims.stage != Some(Stage::Training) {
+            return claims;
+        }
+        claims.done = Some(bar.done);
+        claims.total = bar.total;
+        claims.whole =
+            counters.steps.filter(|steps| steps.counted == Counted::Whole).map(|steps| steps.done);
+        claims.take_loss(loss);
+        claims.learning_rate = learning_rate;
+        claims.speed = bar.speed;
+        claims.elapsed = bar.elapsed;
+        claims.traits.has_last_index = bar.is_rich || row.is_some();
         claims.counter = Counter {
             name: hash(&name),
-            label: label_of_bar(bar, &name, &counters),
+            label: label_of_bar(bar, &name, described.epochs.epoch.is_some(), &counters),
             is_bar: true,
             is_first_frame: bar.is_first_frame,
         };
@@ -55,28 +48,20 @@ impl<'a> Claims<&'a [u8]> {
     }
 }
 
-/// The counts in a bar's description and postfix.
-fn counters_of_bar<'a>(bar: &Bar<'a>) -> Counters<&'a [u8]> {
-    let mut counters = epochs::epochs(bar.description);
-    if let Some(epochs) = epochs::epoch_of_row(bar.description) {
-        counters.epochs = epochs;
-    }
+/// What a bar counts in words: by its description, and by its postfix where that says nothing.
+fn with_postfix<'a>(described: Counters<&'a [u8]>, bar: &Bar<'a>) -> Counters<&'a [u8]> {
+    let mut counters = described;
     if counters.epochs.epoch.is_none() {
         counters.epochs = epochs::epochs(bar.postfix).epochs;
     }
-    let none = Epochs::default();
-    let whole = |text: &'a [u8]| steps::steps(text, true, &none).1;
-    // A number of steps in words is the run's: the bar itself counts what it counts.
-    let in_words = || {
-        let steps = steps::steps(bar.description, true, &none).0?;
-        (steps.counted == Counted::Steps && steps.total.is_none())
-            .then_some(Count { counted: Counted::Whole, ..steps })
-    };
-    counters.steps = counters
-        .steps
-        .or_else(|| whole(bar.postfix))
-        .or_else(|| whole(bar.description))
-        .or_else(in_words);
+    let steps = |text: &'a [u8]| steps::steps(text, true, &Epochs::default());
+    counters.steps = counters.steps.or_else(|| steps(bar.postfix).1).or_else(|| {
+        let (first, whole) = steps(bar.description);
+        // A number of steps in words is the run's: the bar itself counts what it counts.
+        let in_words =
+            first.filter(|steps| steps.counted == Counted::Steps && steps.total.is_none());
+        whole.or(in_words.map(|steps| Count { counted: Counted::Whole, ..steps }))
+    });
     counters
 }
 
@@ -109,7 +94,12 @@ fn stage_of_bar(
     }
 }
 
-fn label_of_bar(bar: &Bar<'_>, name: &[u8], counters: &Counters<&[u8]>) -> Label {
+fn label_of_bar(
+    bar: &Bar<'_>,
+    name: &[u8],
+    describes_epoch: bool,
+    counters: &Counters<&[u8]>,
+) -> Label {
     let says_step = contains(name, b"step") || contains(name, b"iter") || contains(name, b"update");
     let is_plural =
         contains(name, b"steps") || contains(name, b"iters") || contains(name, b"updates");
@@ -119,9 +109,7 @@ fn label_of_bar(bar: &Bar<'_>, name: &[u8], counters: &Counters<&[u8]>) -> Label
         || name.ends_with(b"trainepoch")
         || name.ends_with(b"trainingepoch");
     // "Epoch 3" and the like; a fraction behind the epoch counts its batches, and the bar counts the run.
-    let is_in_description = epochs::epochs(bar.description).epochs.epoch.is_some()
-        || epochs::epoch_of_row(bar.description).is_some();
-    let is_of_epoch = is_in_description && counters.batches.is_none();
+    let is_of_epoch = describes_epoch && counters.batches.is_none();
     match () {
         () if contains(bar.postfix, b"reduced_train_loss") => Label::Whole,
         () if counts_epochs && counters.epochs.epoch.is_none() => Label::Epochs,

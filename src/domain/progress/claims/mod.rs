@@ -9,10 +9,10 @@ use std::hash::{DefaultHasher, Hasher};
 use super::grammar::announcements::Announced;
 use super::grammar::bars::{self, Speed};
 use super::grammar::columns::Columns;
-use super::grammar::counters::{EpochForm, Epochs};
+use super::grammar::counters::Epochs;
 use super::grammar::losses::Loss;
 use super::grammar::sources;
-use super::line::{Counter, RunEvent};
+use super::line::{Counter, Traits};
 use super::stage::Stage;
 
 /// All of it. A number is whatever `T` is: its text, or the place in the line where it stands. Two
@@ -20,17 +20,7 @@ use super::stage::Stage;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Claims<T> {
     pub(super) stage: Option<Stage>,
-    pub(super) event: RunEvent,
-    /// What the line speaks of has been done.
-    pub(super) is_past: bool,
-    /// It speaks of something that is being done: "caching latents...".
-    pub(super) is_under_way: bool,
-    /// It may begin with the name of the container that it comes from.
-    pub(super) may_have_source: bool,
-    /// It may name the columns of a table.
-    pub(super) may_name_columns: bool,
-    /// A logger wrote behind a bar, on the same line.
-    pub(super) has_text_behind_bar: bool,
+    pub(super) traits: Traits,
     pub(super) counter: Counter,
     pub(super) done: Option<T>,
     pub(super) total: Option<T>,
@@ -42,18 +32,8 @@ pub(super) struct Claims<T> {
     pub(super) announced: Announced<T>,
     pub(super) epoch: Option<T>,
     pub(super) total_epochs: Option<T>,
-    pub(super) epoch_form: EpochForm,
-    /// The epoch is told with a fraction, and so counts what is done.
-    pub(super) has_epoch_fraction: bool,
-    /// The number of epochs may be that of the last one, counted from 0.
-    pub(super) has_last_index: bool,
     pub(super) percent: Option<T>,
-    pub(super) is_percent_of_epoch: bool,
     pub(super) loss: Option<T>,
-    /// A hash of the name of the part of the loss that `loss` is; 0 for the loss itself.
-    pub(super) loss_part: u64,
-    /// The loss is named as the training's.
-    pub(super) says_training_loss: bool,
     pub(super) learning_rate: Option<T>,
     pub(super) speed: Option<Speed<T>>,
     pub(super) elapsed: Option<T>,
@@ -67,20 +47,27 @@ impl<'a> Claims<&'a [u8]> {
             Some(bar) => Self::of_bar(&bar),
             None => Self::of_text(message),
         };
-        Self {
+        let traits = Traits {
             is_under_way: is_under_way(message),
             may_have_source: sources::container(line).is_some(),
             may_name_columns: Columns::of_heading(message).is_some(),
             has_text_behind_bar: bars::end_of_bar(line).is_some(),
-            ..claims
-        }
+            ..claims.traits
+        };
+        Self { traits, ..claims }
+    }
+
+    fn take_loss(&mut self, loss: Option<Loss<'a>>) {
+        self.loss = loss.map(|loss| loss.number);
+        self.traits.loss_part = loss.map_or(0, part_of);
+        self.traits.says_training_loss = loss.is_some_and(|loss| loss.says_training);
     }
 
     fn take_epochs(&mut self, epochs: &Epochs<&'a [u8]>) {
         self.epoch = epochs.epoch;
         self.total_epochs = epochs.total;
-        self.epoch_form = epochs.form;
-        self.has_epoch_fraction = epochs.epoch.is_some_and(|epoch| epoch.contains(&b'.'));
+        self.traits.epoch_form = epochs.form;
+        self.traits.has_epoch_fraction = epochs.epoch.is_some_and(|epoch| epoch.contains(&b'.'));
     }
 }
 
@@ -93,14 +80,7 @@ impl<T> Claims<T> {
         };
         Some(Claims {
             stage: self.stage,
-            says_training_loss: self.says_training_loss,
-            has_last_index: self.has_last_index,
-            event: self.event,
-            is_past: self.is_past,
-            is_under_way: self.is_under_way,
-            may_have_source: self.may_have_source,
-            may_name_columns: self.may_name_columns,
-            has_text_behind_bar: self.has_text_behind_bar,
+            traits: self.traits,
             counter: self.counter,
             done: optional(&self.done)?,
             total: optional(&self.total)?,
@@ -116,12 +96,8 @@ impl<T> Claims<T> {
             },
             epoch: optional(&self.epoch)?,
             total_epochs: optional(&self.total_epochs)?,
-            epoch_form: self.epoch_form,
-            has_epoch_fraction: self.has_epoch_fraction,
             percent: optional(&self.percent)?,
-            is_percent_of_epoch: self.is_percent_of_epoch,
             loss: optional(&self.loss)?,
-            loss_part: self.loss_part,
             learning_rate: optional(&self.learning_rate)?,
             elapsed: optional(&self.elapsed)?,
             speed: match &self.speed {
@@ -150,10 +126,7 @@ fn letters_only(name: &[u8]) -> Vec<u8> {
     name.iter().filter(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect()
 }
 
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
-}
-
+/// A name as a number, the same in every run of the program.
 pub(super) fn hash(name: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(name);

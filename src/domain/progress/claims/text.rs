@@ -2,21 +2,25 @@
 
 use super::super::grammar::announcements::{self, Announced};
 use super::super::grammar::counters::{Count, Counted, Counters, Percentage};
-use super::super::grammar::phases::{self, Verdict, verdict_of_text};
+use super::super::grammar::phases::{Verdict, is_past, verdict_of_words};
+use super::super::grammar::words::plain_words;
 use super::super::grammar::{epochs, losses, metrics, percentages, steps};
 use super::super::line::{Label, RunEvent};
 use super::super::stage::Stage;
-use super::{Claims, part_of};
+use super::Claims;
 
 impl<'a> Claims<&'a [u8]> {
-    pub(in super::super) fn of_text(line: &'a [u8]) -> Self {
+    pub(super) fn of_text(line: &'a [u8]) -> Self {
         if line.trim_ascii().is_empty() || is_drawn_box(line) {
             return Self::default();
         }
-        let verdict = verdict_of_text(line);
-        let mut claims = Self { event: event_of(verdict, line), ..Self::default() };
+        let words = plain_words(line);
+        let verdict = verdict_of_words(&words);
+        let mut claims = Self::default();
+        claims.traits.event = event_of(verdict, line);
         if metrics::is_run_summary(line) {
-            return Self { event: RunEvent::Ends, ..claims };
+            claims.traits.event = RunEvent::Ends;
+            return claims;
         }
         let loss = losses::loss(line);
         let counters = epochs::epochs(line);
@@ -26,7 +30,7 @@ impl<'a> Claims<&'a [u8]> {
         let verdict = if is_round { Verdict::Unknown } else { verdict };
         if verdict == Verdict::Is(Stage::Preprocessing) {
             claims.stage = Some(Stage::Preprocessing);
-            claims.is_past = phases::is_past(line);
+            claims.traits.is_past = is_past(&words);
             claims.announced = Announced::default();
             return claims;
         }
@@ -42,9 +46,7 @@ impl<'a> Claims<&'a [u8]> {
         }
         claims.take_epochs(&counters.epochs);
         claims.take_counts(&counters, first, whole);
-        claims.loss = loss.map(|loss| loss.number);
-        claims.loss_part = loss.map_or(0, part_of);
-        claims.says_training_loss = loss.is_some_and(|loss| loss.says_training);
+        claims.take_loss(loss);
         let percentage =
             counters.percentage.or_else(|| percentages::percentage(line, &counters.epochs));
         claims.take_percentage(percentage);
@@ -53,7 +55,7 @@ impl<'a> Claims<&'a [u8]> {
             Verdict::Is(stage) => Some(stage),
             _ => claims.tells_progress().then_some(Stage::Training),
         };
-        claims.is_past = claims.stage == Some(Stage::SavingCheckpoint) && phases::is_past(line);
+        claims.traits.is_past = claims.stage == Some(Stage::SavingCheckpoint) && is_past(&words);
         claims.learning_rate = claims.stage.and_then(|_| metrics::learning_rate(line));
         claims.speed = claims.stage.and_then(|_| metrics::speed(line));
         claims
@@ -105,7 +107,8 @@ impl<'a> Claims<&'a [u8]> {
 
     fn take_percentage(&mut self, percentage: Option<Percentage<&'a [u8]>>) {
         self.percent = percentage.map(|percentage| percentage.number);
-        self.is_percent_of_epoch = percentage.is_some_and(|percentage| percentage.is_of_epoch);
+        self.traits.is_percent_of_epoch =
+            percentage.is_some_and(|percentage| percentage.is_of_epoch);
     }
 }
 

@@ -27,33 +27,22 @@ impl<T> Claims<T> {
             epoch,
             total_epochs,
             loss: said(&self.loss).and_then(decimal),
-            loss_part: self.loss_part,
             learning_rate: said(&self.learning_rate).and_then(finite),
             seconds_per_step: None,
             elapsed_seconds: said(&self.elapsed).and_then(clock_seconds),
             counter: self.counter,
-            event: self.event,
-            is_past: self.is_past,
-            is_under_way: self.is_under_way,
-            may_have_source: self.may_have_source,
-            may_name_columns: self.may_name_columns,
-            has_text_behind_bar: self.has_text_behind_bar,
-            says_training_loss: self.says_training_loss,
-            has_last_index: self.has_last_index,
+            traits: self.traits,
             whole: said(&self.whole)
                 .and_then(count)
                 .map(|whole| whole.saturating_mul(self.whole_scale.max(1))),
             whole_total: said(&self.whole_total).and_then(total),
             announced: self.announced(&text),
-            epoch_form: self.epoch_form,
-            has_epoch_fraction: self.has_epoch_fraction,
             percent: said(&self.percent).and_then(finite).filter(|percent| *percent <= 100.0),
-            is_percent_of_epoch: self.is_percent_of_epoch,
         };
         if self.counter.label == Label::Epochs {
             reading.epoch = done.map(|done| done as f64);
             reading.total_epochs = of;
-            reading.epoch_form = EpochForm::Done;
+            reading.traits.epoch_form = EpochForm::Done;
             (reading.step, reading.total_steps) = (None, None);
             return reading;
         }

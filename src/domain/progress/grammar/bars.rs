@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::{Captures, Regex};
 
-use super::{Form, Table, pattern};
+use super::{Form, Table, contains, pattern};
 
 /// A progress bar.
 #[derive(Debug, PartialEq)]
@@ -193,9 +193,7 @@ static BEHIND_NUMBER: LazyLock<Regex> =
 /// Where a bar ends that something was printed after on the same line; `None` where nothing was.
 pub(in super::super) fn end_of_bar(line: &[u8]) -> Option<usize> {
     // Nearly every line is told apart by one of these, which cost little.
-    if line.windows(6).any(|window| window == b"Epoch ")
-        && line.windows(4).any(|window| window == b" - l")
-    {
+    if contains(line, b"Epoch ") && contains(line, b" - l") {
         let found = BEHIND_NUMBER.captures(line).and_then(|found| found.name("text"));
         if found.is_some() {
             return found.map(|text| text.start());

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::{Form, Table, pattern};
+use super::{Form, Table, contains, pattern};
 
 /// A name with `loss` in it and its number. What stands before the name within three words is part of it.
 const LOSS: Form = Form {
@@ -242,7 +242,7 @@ pub(in super::super) fn loss(text: &[u8]) -> Option<Loss<'_>> {
             let name = found.name("name").filter(|_| standing == Standing::Part);
             let part = name.map_or(&b""[..], |name| name.as_bytes());
             let lower = found["name"].to_ascii_lowercase();
-            let says_training = lower.windows(5).any(|window| window == b"train");
+            let says_training = contains(&lower, b"train");
             best = Some((standing, Loss { number: number.as_bytes(), part, says_training }));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 use super::bars::{Speed, SpeedUnit, speed_unit};
-use super::{Form, pattern};
+use super::{Form, contains, pattern};
 
 const LEARNING_RATE: Form = Form {
     pattern: r#"(?:^|[^\w-])(?:train_)?(?:lr|learning[\ _]rate)["']?\s*(?:[:=|]\s*)?["'\[]*(?<rate>\d+(?:\.\d+)?(?:e[+-]?\d+)?)"#,
@@ -62,7 +62,7 @@ pub(in super::super) fn speed(line: &[u8]) -> Option<Speed<&[u8]>> {
 
 /// The report at the end of a run. Some trainers write its fields in each line of losses.
 pub(in super::super) fn is_run_summary(line: &[u8]) -> bool {
-    let has_own_loss = line.windows(7).any(|window| matches!(window, b"'loss':" | b"\"loss\":"));
+    let has_own_loss = contains(line, b"'loss':") || contains(line, b"\"loss\":");
     RUN_SUMMARY_PATTERN.is_match(line) && !has_own_loss
 }
 

@@ -58,6 +58,11 @@ impl Table {
     }
 }
 
+/// Whether a part of a line is exactly this.
+pub(super) fn contains(line: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(line, part).is_some()
+}
+
 /// Expressions that are searched for together.
 fn set<'a>(patterns: impl IntoIterator<Item = &'a str>) -> RegexSet {
     /// Where less is allowed, the states of a large table are made again and again.

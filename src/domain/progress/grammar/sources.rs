@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::{Form, pattern};
+use super::{Form, contains, pattern};
 
 /// Prefixes, each of which may come once more after another.
 const PREFIXES: &[Form] = &[
@@ -49,7 +49,7 @@ fn within_panel(line: &[u8]) -> &[u8] {
     const SIDE: &[u8] = "│".as_bytes();
     const BAR: &[u8] = "━".as_bytes();
     match line.trim_ascii().strip_prefix(SIDE) {
-        Some(inner) if inner.windows(BAR.len()).any(|drawn| drawn == BAR) => {
+        Some(inner) if contains(inner, BAR) => {
             inner.strip_suffix(SIDE).unwrap_or(inner).trim_ascii()
         }
         _ => line,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::bytes::{Captures, Regex};
 
 use super::counters::{Count, Counted, Epochs};
-use super::{Form, Table, pattern};
+use super::{Form, Table, contains, pattern};
 
 /// Steps: `step` of `steps`; `whole` where they are told to be of the run; `batch` of `batches` where they
 /// begin again in each epoch.
@@ -178,12 +178,7 @@ fn steps_of<'a>(line: &'a [u8], found: &Captures<'a>, has_loss: bool) -> Option<
     let is_plural = found.name("word").is_some_and(|word| {
         word.as_bytes().to_ascii_lowercase().ends_with(b"s") && total.is_none() && !has_loss
     });
-    let is_completed = found
-        .get_match()
-        .as_bytes()
-        .to_ascii_lowercase()
-        .windows(9)
-        .any(|word| word == b"completed");
+    let is_completed = contains(&found.get_match().as_bytes().to_ascii_lowercase(), b"completed");
     // A count is whole. A logger of floats writes `global_step=12.00`.
     let is_fraction = counted != Counted::Whole && done.as_bytes().contains(&b'.');
     let is_iteration = found
@@ -197,6 +192,7 @@ fn steps_of<'a>(line: &'a [u8], found: &Captures<'a>, has_loss: bool) -> Option<
         counted,
     })
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

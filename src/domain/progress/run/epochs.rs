@@ -53,15 +53,17 @@ impl Epochs {
     ) -> Moved {
         let Some(epoch) = reading.epoch else { return Moved::No };
         let has_own_count = reading.step.is_some() || reading.whole.is_some();
-        let is_report =
-            reading.loss.is_some() && !has_own_count && !has_counts && !reading.has_epoch_fraction;
+        let is_report = reading.loss.is_some()
+            && !has_own_count
+            && !has_counts
+            && !reading.traits.has_epoch_fraction;
         self.learn_form(epoch, reading);
         let base = if self.counts_from_zero(reading.total_epochs, announced) { 0.0 } else { 1.0 };
         let before = (epoch - base).max(0.0);
-        let done = match reading.epoch_form {
+        let done = match reading.traits.epoch_form {
             EpochForm::Done => epoch,
             EpochForm::Ended => before + 1.0,
-            _ if reading.has_epoch_fraction => epoch,
+            _ if reading.traits.has_epoch_fraction => epoch,
             EpochForm::Under if is_report => before + 1.0,
             // The page: "epoch 3/10" is 30 %. The first one is a heading all the same.
             EpochForm::Under
@@ -74,7 +76,8 @@ impl Epochs {
             }
             EpochForm::Under | EpochForm::Begins => before,
         };
-        let counts_done = reading.epoch_form == EpochForm::Done || reading.has_epoch_fraction;
+        let counts_done =
+            reading.traits.epoch_form == EpochForm::Done || reading.traits.has_epoch_fraction;
         let index = if counts_done { epoch.floor() as u64 } else { before as u64 };
         if index < self.index && self.told.is_some() && !(may_go_back || index == 0) {
             return Moved::No;
@@ -109,12 +112,12 @@ impl Epochs {
                 if has_total { &mut self.is_from_zero } else { &mut self.is_from_zero_alone };
             *flag = true;
         }
-        let is_bar = reading.epoch_form == EpochForm::Done;
+        let is_bar = reading.traits.epoch_form == EpochForm::Done;
         let is_alone = reading.step.is_none() && reading.whole.is_none() && reading.loss.is_none();
-        self.has_last_index |= reading.has_last_index;
+        self.has_last_index |= reading.traits.has_last_index;
         self.is_bar |= is_bar;
-        self.has_headings |= is_alone && !is_bar && !reading.has_epoch_fraction;
-        self.has_fractions |= reading.has_epoch_fraction;
+        self.has_headings |= is_alone && !is_bar && !reading.traits.has_epoch_fraction;
+        self.has_fractions |= reading.traits.has_epoch_fraction;
     }
 
     fn tell(&mut self, epoch: f64, total: Option<u64>) {

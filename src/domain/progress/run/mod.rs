@@ -23,7 +23,7 @@ use super::grammar::announcements::Announced;
 use super::grammar::columns::Columns;
 use super::grammar::counters::EpochForm;
 use super::grammar::sources;
-use super::line::{LineReading, RunEvent};
+use super::line::{LineReading, RunEvent, Traits};
 use super::pace::{self, Pace};
 use super::series::Curves;
 use super::stage::Stage;
@@ -119,7 +119,7 @@ impl Run {
     pub(super) fn apply(&mut self, line: &[u8], reading: &mut LineReading, curves: &mut Curves) {
         self.read_table(line, reading);
         self.drop_other_sources(line, reading);
-        match reading.event {
+        match reading.traits.event {
             RunEvent::Begins => self.begin(),
             RunEvent::Trains => self.says_training = true,
             RunEvent::Ends => self.is_over = true,
@@ -144,14 +144,14 @@ impl Run {
             self.is_pending_last &=
                 self.last_said == Some(Stage::Training) && reading.epoch.is_some();
             self.says_preparing =
-                self.last_said == Some(Stage::Preprocessing) && reading.is_under_way;
+                self.last_said == Some(Stage::Preprocessing) && reading.traits.is_under_way;
         }
         self.update_percentage();
     }
 
     /// Of containers whose logs are mixed, the one that trains says what is done.
     fn drop_other_sources(&mut self, line: &[u8], reading: &mut LineReading) {
-        if reading.stage.is_none() || !reading.may_have_source {
+        if reading.stage.is_none() || !reading.traits.may_have_source {
             return;
         }
         let Some(source) = sources::container(line).map(hash) else { return };
@@ -168,20 +168,20 @@ impl Run {
         if !is_bare {
             return;
         }
-        if reading.may_name_columns {
+        if reading.traits.may_name_columns {
             self.columns = Columns::of_heading(sources::message(line));
             *reading = LineReading { stage: Some(Stage::Training), ..LineReading::default() };
         } else if let Some(row) =
             self.columns.as_ref().and_then(|columns| columns.row(sources::message(line)))
         {
-            let epoch = row.epoch.and_then(finite);
+            // Rows are printed when their epoch is over, unless they are of steps.
+            let epoch_form = if row.step.is_some() { EpochForm::Begins } else { EpochForm::Ended };
             *reading = LineReading {
                 stage: Some(Stage::Training),
-                epoch,
+                epoch: row.epoch.and_then(finite),
                 whole: row.step.and_then(count),
                 loss: row.loss.and_then(decimal),
-                // Rows are printed when their epoch is over, unless they are of steps.
-                epoch_form: if row.step.is_some() { EpochForm::Begins } else { EpochForm::Ended },
+                traits: Traits { epoch_form, ..Traits::default() },
                 ..LineReading::default()
             };
         }

@@ -9,7 +9,7 @@ use super::track::Track;
 impl Run {
     pub(super) fn take_percent(&mut self, reading: &LineReading) {
         let Some(percent) = reading.percent else { return };
-        if reading.is_percent_of_epoch {
+        if reading.traits.is_percent_of_epoch {
             let share = |track: &Track| {
                 track.fraction().is_some_and(|part| (part * 100.0 - percent).abs() < 1.5)
             };

@@ -61,7 +61,7 @@ impl Run {
         match stage {
             Stage::Preprocessing => {
                 // What a launcher says that it starts prepares first; what it printed before were settings.
-                let goes_on_training = reading.is_past || !was_preparing;
+                let goes_on_training = reading.traits.is_past || !was_preparing;
                 self.says_training &= !reading.counter.is_bar && goes_on_training;
                 self.pending = None;
             }
@@ -79,13 +79,13 @@ impl Run {
             // Within a run, data are loaded again and again, and what is loaded to validate is validation's.
             (Stage::Preprocessing, Some(Stage::Validation)) => None,
             (Stage::Preprocessing, Some(Stage::Training | Stage::SavingCheckpoint))
-                if !reading.counter.is_bar && reading.event != RunEvent::Begins =>
+                if !reading.counter.is_bar && reading.traits.event != RunEvent::Begins =>
             {
                 None
             }
             // Who says only afterwards that something was saved goes on with the training.
             (Stage::SavingCheckpoint, Some(known))
-                if reading.is_past && known != stage && !self.is_at_end() =>
+                if reading.traits.is_past && known != stage && !self.is_at_end() =>
             {
                 Some(Stage::Training)
             }
@@ -99,7 +99,7 @@ impl Run {
 
     fn apply_validation(&mut self, reading: &LineReading) {
         let announced = self.announced_epochs();
-        if reading.has_epoch_fraction {
+        if reading.traits.has_epoch_fraction {
             self.epochs.take(reading, announced, true, false);
             return;
         }
@@ -116,7 +116,7 @@ impl Run {
     }
 
     fn apply_saving(&mut self, reading: &LineReading, curves: &mut Curves) {
-        if reading.epoch_form == EpochForm::Ended {
+        if reading.traits.epoch_form == EpochForm::Ended {
             self.epochs.end(reading.epoch, None, self.announced_epochs());
         }
         let is_ahead = |step: &u64| self.whole.is_none_or(|whole| whole.done < *step);

@@ -88,12 +88,12 @@ impl Run {
         self.whole.filter(with_total).or(self.within).or(self.whole)
     }
 
-    /// The epoch that a reading is in, counted as the trainer counts; `None` where it goes on in the last one.
+    /// Whether a reading is in a later epoch than a counter was when it was last seen.
     fn is_in_later_epoch(&self, reading: &LineReading, track: &Track) -> bool {
         let told_later =
             reading.epoch.zip(self.epochs.told).is_some_and(|(now, before)| now > before);
         let was_told = track.told_epoch != self.epochs.told;
-        !reading.has_epoch_fraction
+        !reading.traits.has_epoch_fraction
             && !self.epochs.has_fractions
             && (told_later || was_told || track.epoch < self.epochs.index)
     }
@@ -256,6 +256,6 @@ pub(super) fn is_round(total: u64) -> bool {
 /// Whether steps that are told beside an epoch are those of the run: with a fraction of an epoch they are;
 /// otherwise people choose round numbers of steps, and batches seldom come to one.
 fn is_of_run(reading: &LineReading) -> bool {
-    reading.has_epoch_fraction
+    reading.traits.has_epoch_fraction
         || (reading.total_epochs.is_none() && reading.total_steps.is_some_and(is_round))
 }

@@ -38,7 +38,7 @@ impl Run {
         self.known.stage == Some(Stage::Validation)
             && !reading.counter.is_bar
             && (reading.loss.is_some() || reading.step.is_some())
-            && !reading.says_training_loss
+            && !reading.traits.says_training_loss
             && !is_counted
     }
 
@@ -101,8 +101,8 @@ impl Run {
         !self.has_begun()
             && !has_count_but_epoch(reading)
             && reading.total_epochs.is_none()
-            && reading.event == RunEvent::None
-            && reading.epoch_form == EpochForm::Begins
+            && reading.traits.event == RunEvent::None
+            && reading.traits.epoch_form == EpochForm::Begins
             && reading.epoch > Some(1.0)
     }
 
@@ -163,7 +163,7 @@ impl Run {
     fn take_metrics(&mut self, reading: &LineReading) {
         if reading.loss.is_some() {
             self.has_loss = true;
-            self.loss_part = Some(match (self.loss_part, reading.loss_part) {
+            self.loss_part = Some(match (self.loss_part, reading.traits.loss_part) {
                 (_, 0) | (Some(LossPart::All), _) => LossPart::All,
                 (None, part) => LossPart::One(part),
                 (Some(LossPart::One(known)), part) if known == part => LossPart::One(part),
@@ -174,7 +174,7 @@ impl Run {
             }
         }
         let is_loss = match self.loss_part {
-            Some(LossPart::All) => reading.loss_part == 0,
+            Some(LossPart::All) => reading.traits.loss_part == 0,
             Some(LossPart::One(_)) => true,
             _ => false,
         };

@@ -57,7 +57,7 @@ static RULE_SETS: LazyLock<Vec<RegexSet>> = LazyLock::new(|| {
 /// Work on data as bars are described. Only for bars: in prose these words mean anything.
 static DATA_WORK: LazyLock<RegexSet> = LazyLock::new(|| {
     compiled([
-        r"^\W*(0\W+)*(map|filter|flatten|pack|tokeni[sz]|generating|process|extract|encod|comput|creat|scan|prepar|group|resiz|convert|check|collect|calculat|read|index|build|cast|quanti[sz]|discover|crop|caption|cach|load|pars|merg|split|sort|count|hash|verif|unpack|copy|mov|import|init|format|resolv|enumerat|captur|add|gather|captur|compil|fetch|pull|sav|writ|clean|delet|remov|make|making|format|render)(|e|s|es|ed|ing|ping|ting|ning|ging|y|ying)\b",
+        r"^\W*(0\W+)*(map|filter|flatten|pack|tokeni[sz]|generating|process|extract|encod|comput|creat|scan|prepar|group|resiz|convert|check|collect|calculat|read|index|build|cast|quanti[sz]|discover|crop|caption|cach|load|pars|merg|split|sort|count|hash|verif|unpack|copy|mov|import|init|format|resolv|enumerat|captur|add|gather|compil|fetch|pull|sav|writ|clean|delet|remov|make|making|format|render)(|e|s|es|ed|ing|ping|ting|ning|ging|y|ying)\b",
         r"\b(shards|latents|embeddings?|captions?|cache|files|images|components|tokens|metadata|buckets?|dataset|weights|prompts|extraction|split|examples|rollouts?|experience|layers)\W*$|\bcorrupt(ed)?\b|\blabel\(s\) found\b|\blabels? found\b",
     ])
 });
@@ -81,27 +81,23 @@ fn compiled<'a>(rules: impl IntoIterator<Item = &'a str>) -> RegexSet {
     super::set(rules.iter().map(String::as_str))
 }
 
-/// What a line in prose says is being done.
-pub(in super::super) fn verdict_of_text(line: &[u8]) -> Verdict {
-    first_rule(&plain_words(line))
-}
-
-/// Whether a line says that something was saved, not that it is being saved.
-pub(in super::super) fn is_past(line: &[u8]) -> bool {
-    TENSE.captures(&plain_words(line)).is_some_and(|found| found.name("past").is_some())
+/// Whether the [`plain_words`] of a line say that something was saved, not that it is being saved.
+pub(in super::super) fn is_past(words: &[u8]) -> bool {
+    TENSE.captures(words).is_some_and(|found| found.name("past").is_some())
 }
 
 /// What a progress bar counts, by the description before it: the name of the job in some trainers.
 pub(in super::super) fn verdict_of_bar(description: &[u8]) -> Verdict {
     let words = plain_words(description);
-    match first_rule(&words) {
+    match verdict_of_words(&words) {
         Verdict::Unknown if EVALUATION_WORK.is_match(&words) => VALIDATION,
         Verdict::Unknown if DATA_WORK.is_match(&words) => PREPROCESSING,
         verdict => verdict,
     }
 }
 
-fn first_rule(words: &[u8]) -> Verdict {
+/// What the [`plain_words`] of a line in prose say is being done.
+pub(in super::super) fn verdict_of_words(words: &[u8]) -> Verdict {
     let first = RULE_SETS.iter().enumerate().find_map(|(at, some)| {
         some.matches(words).iter().next().map(|row| at * RULES_AT_ONCE + row)
     });
@@ -117,7 +113,11 @@ mod tests {
         for Rule(verdict, pattern, example) in rules() {
             // Of a bar, the description alone is looked at.
             let text = example.split(": 100%").next().unwrap_or(example);
-            assert_eq!(verdict_of_text(text.as_bytes()), *verdict, "{pattern}: {example}");
+            assert_eq!(
+                verdict_of_words(&plain_words(text.as_bytes())),
+                *verdict,
+                "{pattern}: {example}"
+            );
         }
     }
 }
