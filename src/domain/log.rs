@@ -138,18 +138,20 @@ impl LogFold {
                 continue;
             }
             self.escape = Escape::Outside;
+            if let Some(after) = after_control_sequence(rest) {
+                rest = after;
+                continue;
+            }
             let (plain, after) = rest.split_at(plain_length(rest));
+            // The common cases, a whole line or frame in one piece, are not copied.
+            let is_whole = self.line.is_empty() && plain.len() <= LINE_LIMIT;
             if plain.is_empty() {
                 self.control(byte, on_line);
                 rest = &rest[1..];
-            } else if self.line.is_empty()
-                && plain.len() <= LINE_LIMIT
-                && after.first() == Some(&b'\n')
-            {
-                // The common case, a whole line in one piece, is not copied.
+            } else if let Some((ending, after)) = ending_of(after).filter(|_| is_whole) {
                 self.returned = false;
-                on_line(plain, Ending::Newline);
-                rest = &after[1..];
+                on_line(plain, ending);
+                rest = after;
             } else {
                 self.append(plain, on_line);
                 rest = after;
@@ -223,6 +225,29 @@ impl LogFold {
     }
 }
 
+/// What comes after the control sequence at the start, as of a colour: parameters, and the byte that ends it.
+/// `None` where it is none, or goes on beyond these bytes.
+fn after_control_sequence(bytes: &[u8]) -> Option<&[u8]> {
+    let sequence = bytes.strip_prefix(b"\x1b[")?;
+    let end = sequence.iter().position(|byte| !matches!(byte, 0x20..=0x3f))?;
+    matches!(sequence[end], 0x40..=0x7e).then(|| &sequence[end + 1..])
+}
+
+/// How a line ends before these bytes, and what comes then; `None` where that needs more thought.
+fn ending_of(after: &[u8]) -> Option<(Ending, &[u8])> {
+    match after {
+        [b'\n', rest @ ..] => Some((Ending::Newline, rest)),
+        [b'\r', rest @ ..] if rest.first().is_some_and(|next| !is_control(next)) => {
+            Some((Ending::Overwritten, rest))
+        }
+        _ => None,
+    }
+}
+
+fn is_control(byte: &u8) -> bool {
+    *byte < 0x20 || *byte == 0x7f
+}
+
 /// Whether a byte only goes on with a character of UTF-8: 10xxxxxx.
 fn continues_character(byte: u8) -> bool {
     byte & 0xc0 == 0x80
@@ -235,15 +260,22 @@ fn character_length(text: &[u8]) -> usize {
 
 /// How many bytes at the start are neither control characters nor DEL.
 fn plain_length(bytes: &[u8]) -> usize {
-    const STRIDE: usize = 16;
-    let is_control = |byte: &u8| *byte < 0x20 || *byte == 0x7f;
-    // Whole strides without a branch for each byte: the compiler makes vector code of it.
-    let strides = bytes
-        .chunks_exact(STRIDE)
-        .take_while(|stride| !stride.iter().fold(false, |found, byte| found | is_control(byte)))
-        .count();
-    let sure = strides * STRIDE;
-    sure + bytes[sure..].iter().position(is_control).unwrap_or(bytes.len() - sure)
+    let (strides, rest) = bytes.as_chunks();
+    for (at, stride) in strides.iter().enumerate() {
+        let controls = controls_in(u64::from_le_bytes(*stride));
+        if controls != 0 {
+            return at * 8 + controls.trailing_zeros() as usize / 8;
+        }
+    }
+    bytes.len() - rest.len() + rest.iter().position(is_control).unwrap_or(rest.len())
+}
+
+/// The lowest bit that is set in the answer is in the first of eight bytes that is a control character or DEL.
+fn controls_in(bytes: u64) -> u64 {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST: u64 = EACH << 7;
+    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes;
+    (below(bytes, 0x20) | below(bytes ^ (EACH * 0x7f), 1)) & HIGHEST
 }
 
 /// Some log shippers (rsyslog, SageMaker) write control characters as `#` and three octal digits.
@@ -370,6 +402,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_text_is_plain_up_to_its_first_control_character(
+            text in proptest::collection::vec(prop_oneof![30 => any::<u8>(), 1 => Just(0x7f)], 0..40),
+        ) {
+            let first = text.iter().position(is_control);
+            prop_assert_eq!(plain_length(&text), first.unwrap_or(text.len()));
+        }
+
         #[test]
         fn where_the_bytes_are_cut_changes_nothing(
             log in proptest::collection::vec(

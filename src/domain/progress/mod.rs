@@ -16,6 +16,7 @@
 mod claims;
 mod estimate;
 mod grammar;
+mod layout;
 mod line;
 mod pace;
 mod reader;

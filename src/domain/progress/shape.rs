@@ -121,7 +121,7 @@ fn end_of_blanks(line: &[u8], mut at: usize) -> usize {
 /// The length of what tqdm draws between its two bars, which only says again how far it is; 0 where
 /// it is something else.
 fn drawing_length(after_bar: &[u8]) -> usize {
-    let is_drawn = |byte: &u8| *byte >= 0x80 || matches!(byte, b' ' | b'#' | b'1'..=b'9');
-    let length = after_bar.iter().take_while(|byte| is_drawn(byte)).count();
-    if after_bar.get(length) == Some(&b'|') { length } else { 0 }
+    let is_drawn = |byte: &u8| *byte >= 0x80 || matches!(byte, b' ' | b'#' | b'0'..=b'9');
+    let length = memchr::memchr(b'|', after_bar).unwrap_or_default();
+    if after_bar[..length].iter().all(is_drawn) { length } else { 0 }
 }

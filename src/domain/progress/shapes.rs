@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 
 use super::claims::Claims;
+use super::layout::Layout;
 use super::line::LineReading;
 use super::shape::{Run, Shape};
 use super::values::decimal;
@@ -34,19 +35,69 @@ pub(super) fn with_shapes<T>(read: impl FnOnce(&mut Shapes) -> T) -> T {
 pub(super) struct Shapes {
     #[expect(clippy::vec_box, reason = "they change places all the time, and are large")]
     groups: [Vec<Box<Known>>; GROUPS],
-    /// Where the runs of digits of the line at hand are.
+    /// The runs of digits of the line at hand.
     runs: Vec<Run>,
+    /// Where the shape is that was read last: its group, and its place there.
+    newest: (usize, usize),
 }
 
 #[derive(Debug)]
 struct Known {
     shape: Shape,
     claims: Claims<Place>,
+    /// How lines of the shape were laid out that came last.
+    layouts: Vec<Layout>,
+    /// The one that fitted last, and the one that is replaced next.
+    newest: usize,
+    oldest: usize,
+}
+
+/// How many layouts of a shape are remembered: losses are of several lengths.
+const LAYOUTS_MAX: usize = 4;
+
+impl Known {
+    fn new(shape: Shape, claims: Claims<Place>, line: &[u8], runs: &[Run]) -> Self {
+        Self { shape, claims, layouts: vec![Layout::new(line, runs)], newest: 0, oldest: 0 }
+    }
+
+    /// Whether a line is laid out as the last one of the shape was.
+    fn fits(&self, line: &[u8]) -> bool {
+        self.layouts[self.newest].fits(line)
+    }
+
+    /// Whether a line has this shape; then its layout is the newest.
+    fn has(&mut self, line: &[u8], runs: &mut Vec<Run>) -> bool {
+        if let Some(fitting) = self.layouts.iter().position(|layout| layout.fits(line)) {
+            self.newest = fitting;
+            return true;
+        }
+        let has_shape = self.shape.has(line, runs);
+        if has_shape {
+            self.remember(Layout::new(line, runs));
+        }
+        has_shape
+    }
+
+    fn remember(&mut self, layout: Layout) {
+        if self.layouts.len() < LAYOUTS_MAX {
+            self.newest = self.layouts.len();
+            self.layouts.push(layout);
+        } else {
+            self.newest = self.oldest;
+            self.layouts[self.newest] = layout;
+            self.oldest = (self.oldest + 1) % LAYOUTS_MAX;
+        }
+    }
+
+    fn reading(&self, line: &[u8]) -> LineReading {
+        let runs = &self.layouts[self.newest].runs;
+        self.claims.values(|place| place.text(line, runs))
+    }
 }
 
 impl Default for Shapes {
     fn default() -> Self {
-        Self { groups: [const { Vec::new() }; GROUPS], runs: Vec::new() }
+        Self { groups: [const { Vec::new() }; GROUPS], newest: (0, 0), runs: Vec::new() }
     }
 }
 
@@ -56,12 +107,20 @@ impl Shapes {
         if line.len() > LINE_BYTES_MAX {
             return Claims::of(line).reading();
         }
-        let (group, runs) = (&mut self.groups[group_of(line)], &mut self.runs);
-        if let Some(at) = group.iter().position(|known| known.shape.has(line, runs)) {
+        let (group, at) = self.newest;
+        if let Some(known) = self.groups[group].get(at)
+            && known.fits(line)
+        {
+            return known.reading(line);
+        }
+        let nth = group_of(line);
+        let (group, runs) = (&mut self.groups[nth], &mut self.runs);
+        if let Some(at) = group.iter_mut().position(|known| known.has(line, runs)) {
             // One place further to the front each time.
             let before = at.saturating_sub(1);
             group.swap(at, before);
-            return group[before].claims.values(|place| place.text(line, runs));
+            self.newest = (nth, before);
+            return group[before].reading(line);
         }
         let claims = Claims::of(line);
         if let Some(shape) = Shape::of(line, runs)
@@ -70,7 +129,7 @@ impl Shapes {
             if group.len() == SHAPES_MAX {
                 group.pop();
             }
-            group.push(Box::new(Known { shape, claims }));
+            group.push(Box::new(Known::new(shape, claims, line, runs)));
         }
         claims.reading()
     }
