@@ -37,6 +37,8 @@ impl<'a> Claims<&'a [u8]> {
         if is_of_evaluation(line, verdict, loss.is_some(), is_round) {
             claims.stage = Some(Stage::Validation);
             claims.take_epochs(&counters.epochs);
+            claims.whole =
+                whole.filter(|whole| whole.counted == Counted::Whole).map(|whole| whole.done);
             return claims;
         }
         if matches!(verdict, Verdict::Nothing | Verdict::Trouble | Verdict::Over) && loss.is_none()

@@ -31,6 +31,10 @@ const TOTALS: &[Form] = &[
         example: "sequence length 2048, total steps 1000 (warmup 40)",
     },
     Form {
+        pattern: r"\btotal\s+epochs\s+needed:\s*(?<epochs>NUMBER)\s+for\s+iters\s+(?<steps>NUMBER)|\btraining\s+for\s+(?<iters>NUMBER)\s+kimg\b",
+        example: "23-05-05 21:25:40.000 - INFO: Total epochs needed: 98 for iters 600,000",
+    },
+    Form {
         pattern: r"\bstarting\s+training\W+iters:\s*(?<steps>NUMBER)\b|\bmax:\s*(?<iters>NUMBER)\s+iters\b",
         example: "mmseg - INFO - workflow: [('train', 1)], max: 40000 iters",
     },
@@ -39,7 +43,7 @@ const TOTALS: &[Form] = &[
         example: "Training for 1000 steps",
     },
     Form {
-        pattern: r"^\W*max_(?:iters?|steps)\s*[:=]\s*(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)|\bcfg\.steps=(?<configured>NUMBER)\b",
+        pattern: r#"(?:^|[\s'"{(,])max_(?:iters?|steps|updates?)["']?\s*[:=]\s*(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)|\bcfg\.steps=(?<configured>NUMBER)\b"#,
         example: "max_iter: 110000",
     },
     Form {

@@ -41,6 +41,13 @@ const EPOCHS: &[Form] = &[
         example: "DEBUG TRAIN Batch 4/203800 loss 25.618004 loss_att 20.509174 rank 0",
     },
     Form {
+        pattern: r"^\s*stage\s(?<epoch>\d+)/(?:(?<epochs>\d+)|∞)\s*$", example: "stage 2/∞"
+    },
+    Form {
+        pattern: r"\sepch:(?<epoch>NUMBER)",
+        example: "INFO ot_train.py:357 step:3K smpl:96K ep:304 epch:7.59 loss:0.238",
+    },
+    Form {
         pattern: r"\[ep:\s*(?<epoch>\d+)\]",
         example: "Rank: 0; [ep: 0] iter: 57; lr: 1.11174; loss: 2.94718",
     },

@@ -17,6 +17,10 @@ const PREFIXES: &[Form] = &[
         pattern: r"^[-|:]?\s*\[?(?:debug|info|warning|warn|error|critical)\s*\]?\s*(?:(?:-\s*[\w.]+|\|\s*[\w.]+(?::[\w.<>]+)?:\d+)\s+)?(?:-|\||:)\s+",
         example: "- INFO - __main__ - Step 5",
     },
+    Form {
+        pattern: r"^(?:\[\s*(?:debug|info|warning|warn|error|critical)\s*\]\s|(?:debug|info|warning|error|critical)\s\s)\s*",
+        example: "[INFO] INFO     Step 5",
+    },
     Form { pattern: r"^\[rank\s?\d+\]:?\s+", example: "[rank1]: Step 5" },
 ];
 

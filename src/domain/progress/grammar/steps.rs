@@ -15,6 +15,15 @@ const STEPS: &[Form] = &[
         pattern: r"\btraining\sepoch\s\d+,\siteration\s(?<whole>\d+)/(?<steps>\d+)",
         example: "Training epoch 0, iteration 126/149 | lr: 3e-05 | global_step: 126",
     },
+    // Three counts: those that taught something, all, and all tries.
+    Form {
+        pattern: r"\bat\siteration\s\d+/(?<whole>\d+)/\d+\b",
+        example: "At iteration 3400/3400/3401, mean rms=4.219%, delta=11.792%",
+    },
+    Form {
+        pattern: r"^\W*tick\s+\d+\s+kimg\s+(?<whole>\d+)\.",
+        example: "tick 1201  kimg 4919.3   time 1d 02h 07m  sec/tick 58.3",
+    },
     // Of iterations and steps, the steps are those of the optimizer.
     Form {
         pattern: r"\biter\s\d+\s(?:\|\s)?step\s(?<whole>\d+)",
@@ -41,7 +50,7 @@ const STEPS: &[Form] = &[
         example: "timer.py:260:stop] epoch=0/micro_step=40/global_step=40, RunningAvgSamplesPerSec=44.81",
     },
     Form {
-        pattern: r#"(?:^|[^\w./-])(?:num_updates|nupdates|updates?|acc_iter|n_iter)["']?\s*(?:=|:|\ )\s*["']?(?<whole>\d+(?:,\d{3})*)(?:\s*/\s*(?<steps>\d+(?:,\d{3})*))?(?:["',\s)\]|]|$)"#,
+        pattern: r#"(?:^|[^\w./-])(?:(?:valid_|train_)?num_updates|nupdates|updates?|acc_iter|n_iter)["']?\s*(?:=|:|\ )\s*["']?(?<whole>\d+(?:,\d{3})*)(?:\s*/\s*(?<steps>\d+(?:,\d{3})*))?(?:["',\s)\]|]|$)"#,
         example: "| epoch 001 | loss 5.3 | num_updates 1891 | lr 0.0001",
     },
     Form {
@@ -49,7 +58,7 @@ const STEPS: &[Form] = &[
         example: "INFO:tensorflow:Saving checkpoints for 466 into /data/model.ckpt.",
     },
     Form {
-        pattern: r"^(?:\S+:)?\[(?:-?\d+\.\d+,\s)*(?<whole>\d+),\s\d+\.\d+(?:e-?\d+)?\]$",
+        pattern: r"(?:^|[\s:])\[(?:-?\d+\.\d+,\s)*(?<whole>\d+),\s\d+\.\d+(?:e-?\d+)?\]$",
         example: "INFO:Voice_Model:[4400, 9.990004373906418e-05]",
     },
     Form {
@@ -123,9 +132,10 @@ pub(in super::super) fn steps<'a>(
     epochs: &Epochs<&'a [u8]>,
 ) -> StepCounts<'a> {
     let (mut first, mut whole) = (None, None::<Count<&[u8]>>);
+    let tells_more = has_loss || epochs.epoch.is_some();
     for form in STEPS_TABLE.of(line) {
         let Some(count) =
-            form.captures_iter(line).find_map(|found| steps_of(line, &found, has_loss))
+            form.captures_iter(line).find_map(|found| steps_of(line, &found, tells_more))
         else {
             continue;
         };
@@ -157,7 +167,8 @@ pub(in super::super) fn steps<'a>(
     if first.is_none() && whole.is_none() { (alone(), None) } else { (first, whole) }
 }
 
-fn steps_of<'a>(line: &'a [u8], found: &Captures<'a>, has_loss: bool) -> Option<Count<&'a [u8]>> {
+/// The count at a place, where it is one. `tells_more`: the line tells a loss or an epoch, too.
+fn steps_of<'a>(line: &'a [u8], found: &Captures<'a>, tells_more: bool) -> Option<Count<&'a [u8]>> {
     const PLACES: [(&str, &str, Counted); 7] = [
         ("step", "steps", Counted::Steps),
         ("whole", "steps", Counted::Whole),
@@ -176,7 +187,7 @@ fn steps_of<'a>(line: &'a [u8], found: &Captures<'a>, has_loss: bool) -> Option<
         && next.is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'%' | b'_'));
     // "iterations: 20000" is how many there will be; "steps: 200 loss: 5.5" is how many there were.
     let is_plural = found.name("word").is_some_and(|word| {
-        word.as_bytes().to_ascii_lowercase().ends_with(b"s") && total.is_none() && !has_loss
+        word.as_bytes().to_ascii_lowercase().ends_with(b"s") && total.is_none() && !tells_more
     });
     let is_completed = contains(&found.get_match().as_bytes().to_ascii_lowercase(), b"completed");
     // A count is whole. A logger of floats writes `global_step=12.00`.
@@ -185,12 +196,25 @@ fn steps_of<'a>(line: &'a [u8], found: &Captures<'a>, has_loss: bool) -> Option<
         .name("word")
         .is_some_and(|word| word.as_bytes().to_ascii_lowercase().starts_with(b"it"));
     let counted = if is_iteration { Counted::Iterations } else { counted };
-    let is_none = is_measure || (is_plural && !is_completed) || is_fraction;
+    let is_part_of_script = found.name("step").is_some()
+        && total.is_none()
+        && !tells_more
+        && heads_text(&line[done.end()..]);
+    let is_none = is_measure || (is_plural && !is_completed) || is_fraction || is_part_of_script;
     (!is_none).then_some(Count {
         done: done.as_bytes(),
         total: total.map(|total| total.as_bytes()),
         counted,
     })
+}
+
+/// Whether what follows a number is a text without another one: "Step 4: Loading GPT2" is a part of a script, not a step of a training.
+fn heads_text(after: &[u8]) -> bool {
+    let Some(text) = after.strip_prefix(b":") else { return false };
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
+    let begins_number =
+        |pair: &[u8]| pair[1].is_ascii_digit() && !pair[0].is_ascii_digit() && !is_letter(&pair[0]);
+    text.trim_ascii_start().first().is_some_and(is_letter) && !text.windows(2).any(begins_number)
 }
 
 #[cfg(test)]

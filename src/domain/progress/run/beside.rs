@@ -10,6 +10,14 @@ impl Run {
     /// A counter that is not the one that is believed in.
     pub(super) fn place_beside(&mut self, main: &Track, step: u64, reading: &LineReading) -> Place {
         let Some(total) = reading.total_steps else {
+            // Where gradients are accumulated, batches are counted beside the steps of the run.
+            let is_finer = reading.whole.is_some_and(|whole| step > whole);
+            if is_finer
+                && reading.counter.label == Label::Batches
+                && self.announced.batches.is_some()
+            {
+                return Place::Within;
+            }
             // A step without a total tells of the same steps, late or early; or of the run's where the
             // counter that is known is the epoch's.
             let is_echo = main.counter.is_bar && self.whole.is_some_and(|whole| step <= whole.done);

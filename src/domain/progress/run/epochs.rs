@@ -38,6 +38,8 @@ pub(super) struct Epochs {
     /// Epochs count from 0 where their number is told with them, and where it is not.
     is_from_zero: bool,
     is_from_zero_alone: bool,
+    /// No line of training told the epoch yet.
+    is_told_by_evaluations: bool,
     /// Lines of the same epoch that told a loss and no other count.
     reports: u32,
 }
@@ -91,6 +93,7 @@ impl Epochs {
             Moved::On | Moved::Back => done,
         };
         self.tell(epoch, reading.total_epochs);
+        self.is_told_by_evaluations = false;
         moved
     }
 
@@ -136,9 +139,10 @@ impl Epochs {
     pub(super) fn end(&mut self, epoch: Option<f64>, total: Option<u64>, announced: Option<u64>) {
         let base = if self.counts_from_zero(total, announced) { 0.0 } else { 1.0 };
         let ended = epoch.map_or(self.index as f64, |epoch| epoch - base) + 1.0;
-        if self.told.is_none() {
-            self.told = epoch;
+        if self.told.is_none() || self.is_told_by_evaluations {
+            self.told = epoch.or(self.told);
             self.index = (ended - 1.0).max(0.0) as u64;
+            self.is_told_by_evaluations = true;
         }
         if ended >= self.done {
             self.index = self.index.max((ended - 1.0).max(0.0) as u64);

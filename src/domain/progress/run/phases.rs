@@ -65,7 +65,7 @@ impl Run {
                 self.says_training &= !reading.counter.is_bar && goes_on_training;
                 self.pending = None;
             }
-            Stage::Validation => self.apply_validation(reading),
+            Stage::Validation => self.apply_validation(reading, curves),
             Stage::SavingCheckpoint => self.apply_saving(reading, curves),
             Stage::Warmup | Stage::Training => {}
         }
@@ -97,12 +97,13 @@ impl Run {
         self.is_over || self.whole.is_some_and(|whole| Some(whole.done) == whole.total)
     }
 
-    fn apply_validation(&mut self, reading: &LineReading) {
+    fn apply_validation(&mut self, reading: &LineReading, curves: &mut Curves) {
         let announced = self.announced_epochs();
         if reading.traits.has_epoch_fraction {
             self.epochs.take(reading, announced, true, false);
             return;
         }
+        self.take_whole_ahead(reading, curves);
         if reading.epoch.is_none() {
             return;
         }
@@ -119,12 +120,17 @@ impl Run {
         if reading.traits.epoch_form == EpochForm::Ended {
             self.epochs.end(reading.epoch, None, self.announced_epochs());
         }
+        self.take_whole_ahead(reading, curves);
+        if let Some(step) = self.known.step {
+            curves.save_checkpoint(step);
+        }
+    }
+
+    /// Takes in a count of the whole run that another line than one of training tells.
+    fn take_whole_ahead(&mut self, reading: &LineReading, curves: &mut Curves) {
         let is_ahead = |step: &u64| self.whole.is_none_or(|whole| whole.done < *step);
         if let Some(step) = reading.whole.filter(is_ahead) {
             self.take_whole(step, None, reading, curves);
-        }
-        if let Some(step) = self.known.step {
-            curves.save_checkpoint(step);
         }
     }
 }

@@ -49,7 +49,8 @@ impl Track {
         }
         if !counter.is_bar {
             let is_of_epoch = |label| matches!(label, Label::StepsOfEpoch | Label::Batches);
-            if is_of_epoch(counter.label) != is_of_epoch(self.counter.label) && !is_same_total {
+            let has_same_total = is_same_total && self.total.is_some();
+            if is_of_epoch(counter.label) != is_of_epoch(self.counter.label) && !has_same_total {
                 return false;
             }
             let may_be_total = self.total.is_none() && reading.total_steps >= Some(self.done);

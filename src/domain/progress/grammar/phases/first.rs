@@ -12,7 +12,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Over,
-        r"\b(finished|completed|ended|stopped|end of) (the )?(model )?(training|fine-?tuning)( (run|job|loop))?\W*(0|in|after|$)|^\W*(finished|done)( training)?\W*0? ?(steps)?\W*$|\bwaiting for w&b process to finish\b|^(\W|~|0)*training time: 0|\bearly stopp(ed|ing) (at|after|triggered)\b|^stopping\. best iteration",
+        r"\b(finish|finished|completed|ended|stopped|end of) (the )?(model )?(train|training|fine-?tuning)( (run|job|loop))?\W*(0|in|after|$)|^\W*(finished|done)( training)?\W*0? ?(steps)?\W*$|\bwaiting for w&b process to finish\b|^(\W|~|0)*training time: [0~]|\bearly stopp(ed|ing) (at|after|triggered)\b|^stopping\. best iteration",
         "wandb: Waiting for W&B process to finish... (success).",
     ),
     Rule(
@@ -60,6 +60,12 @@ pub(super) const RULES: &[Rule] = &[
         Verdict::Nothing,
         r"\bwarm-?up within\b",
         "Warmup within epochs when > 0. LR stepped per epoch.",
+    ),
+    // What the reader of the log may do.
+    Rule(
+        Verdict::Nothing,
+        r"^(\W|info)*(use|please|note|tip|hint|consider|try|make sure|you (can|may|should|must))\b",
+        "Use --vis {wandb, tensorboard} to run with eval.",
     ),
     // Transfers: their bars count bytes or files.
     Rule(
