@@ -195,7 +195,7 @@ def diffusion_pipe(log, epochs=3, batches=14):
         log.say("Running eval", stage=VALIDATING)
         log.aside("", 18, frames=2, seconds=0.8)
     log.say(f"Saving model to directory epoch{epochs}", stage=SAVING)
-    log.say("TRAINING COMPLETE!", stage=ANY)
+    log.say("TRAINING COMPLETE!", stage=ANY, percent="100")
 
 
 def diffusers_dreambooth(log, epochs=50, total=300):

@@ -131,7 +131,7 @@ def rvc(log, epochs=6):
             log.say(head + f"Saving model and optimizer state at epoch {epoch} to ./logs/mi-nora/G_2333333.pth", stage="Saving checkpoint")
             log.say(head + f"saving ckpt mi-nora_e{epoch}:Success.")
         log.say(head + f"====> Epoch: {epoch} [{log.clock()}] | (0:00:26.{epoch}1812)", stage=ANY)
-    log.say(head + "Training is done. The program is closed.", stage=ANY)
+    log.say(head + "Training is done. The program is closed.", stage=ANY, percent="100")
     log.say(head + "saving final ckpt:Success.", stage=ANY)
 
 

@@ -65,10 +65,11 @@ impl Run {
                     && within.epoch == 0
                     && self.epochs.count(self.announced_epochs()).is_none()
             });
+            let counts_more = self.within.is_some_and(|within| within.done > whole.done);
             let of_only_epoch = self
                 .announced
                 .batches
-                .filter(|_| self.epochs.count(self.announced_epochs()) == Some(1));
+                .filter(|_| self.epochs.count(self.announced_epochs()) == Some(1) && !counts_more);
             self.known.total_steps = whole
                 .total
                 .or(announced.filter(fits))
@@ -85,7 +86,7 @@ impl Run {
     }
 
     pub(super) fn update_percentage(&mut self) {
-        let now = self.percentage();
+        let now = self.percentage_at_end().or_else(|| self.percentage());
         let Some((now, basis)) = now else {
             (self.known.progress, self.known.basis) = (None, None);
             return;
@@ -96,6 +97,25 @@ impl Run {
         let before = self.known.progress.filter(|_| !is_finer);
         self.known.progress = Some(before.map_or(percent, |before| before.max(percent)));
         self.known.basis = basis;
+    }
+
+    /// A run that is said to be over has done all that nothing counts, and the epoch that was its last.
+    fn percentage_at_end(&self) -> Option<(f64, Option<Basis>)> {
+        let has_begun = self.has_begun() || self.epochs.is_known();
+        if !self.is_over || !has_begun || self.is_one_of_many {
+            return None;
+        }
+        let is_last = |epochs: u64| self.epochs.index.saturating_add(1) >= epochs;
+        match self.percentage() {
+            None => Some((100.0, None)),
+            Some((_, Some(Basis::Epochs | Basis::Both)))
+                if self.outer.is_none()
+                    && self.epochs.count(self.announced_epochs()).is_some_and(is_last) =>
+            {
+                Some((100.0, Some(Basis::Epochs)))
+            }
+            Some(_) => None,
+        }
     }
 
     /// How much of the run is done by its outermost counter, refined by the one within.

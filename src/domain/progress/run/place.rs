@@ -76,6 +76,11 @@ impl Run {
         {
             return Place::Other(stage);
         }
+        let is_nameless = reading.counter.label == Label::Bare && reading.counter.is_bar;
+        let is_full = reading.total_steps == Some(step);
+        if self.is_over && is_nameless && !is_full && reading.loss.is_none() {
+            return Place::Other(self.known.stage.unwrap_or(Stage::SavingCheckpoint));
+        }
         match self.main() {
             Some(main) => self.place_beside(&main, step, reading),
             None => self.place_of_first(step, reading),
@@ -221,7 +226,9 @@ impl Run {
         match reading.counter.label {
             Label::Whole => Place::Whole,
             Label::Examples | Label::OfEpoch => Place::Within,
-            Label::Batches => within(has_headings || reading.epoch.is_some()),
+            Label::Batches => {
+                within(has_headings || reading.epoch.is_some() || reading.whole.is_some())
+            }
             _ if self.fits_epoch(reading) => Place::Within,
             Label::StepsOfEpoch => within(!is_of_run(reading)),
             Label::ManySteps => within(self.epochs.is_bar),

@@ -48,9 +48,19 @@ impl Run {
             reading.step.is_some() || reading.whole.is_some() || reading.epoch.is_some();
         // What is told after the end are means over the run.
         let is_summary = self.is_over && !has_count && reading.loss.is_some();
-        if self.is_of_evaluation(reading) || is_summary {
+        if self.is_of_evaluation(reading) {
             return;
         }
+        if is_summary {
+            if !self.has_loss {
+                self.take_metrics(reading);
+            }
+            return;
+        }
+        // What was over was a part of the run.
+        let is_full = reading.step.is_some() && reading.step == reading.total_steps;
+        let goes_on = reading.step.or(reading.whole) > self.known.step && !is_full;
+        self.is_over &= !(goes_on || reading.epoch > self.epochs.told);
         if self.may_be_setting(reading) {
             self.pending = Some(Box::new(reading.clone()));
             self.is_pending_last = true;
