@@ -13,6 +13,8 @@ use std::{env, fs};
 use jobsyncd::domain::progress::{Progress, ProgressReader};
 use serde_json::{Map, Value};
 
+use crate::contradictions;
+
 /// How much of the logs must be read entirely as they are labelled.
 const GOAL: f64 = 0.95;
 
@@ -32,7 +34,12 @@ fn a_corpus_of_labelled_logs_is_read_as_a_careful_person_would() {
         let label: Map<String, Value> = serde_json::from_str(&label).expect("a label is JSON");
         let log = fs::read(label_path.with_extension("log")).expect("the log of a label");
         let mut misses = compare(&label, &read(&log), &mut scores);
-        let broken = broken_promises(&label, &log);
+        let mut broken = broken_promises(&label, &log);
+        let contradicted = contradictions::share(pieces(&log));
+        if contradicted > contradictions::SHARE_MAX {
+            let percent = contradicted * 100.0;
+            broken.push(("totals".into(), format!("contradicted for {percent:.0} % of the log")));
+        }
         logs += 1;
         right += u32::from(misses.is_empty());
         misses.extend(broken);
@@ -57,6 +64,11 @@ fn labels(folder: &Path) -> Vec<PathBuf> {
         .collect();
     labels.sort();
     labels
+}
+
+/// The lines and frames of a log.
+fn pieces(log: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    log.split_inclusive(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 fn read(log: &[u8]) -> Progress {
@@ -134,7 +146,7 @@ fn broken_promises(label: &Map<String, Value>, log: &[u8]) -> Misses {
     let mut before = Progress::default();
     let mut misses = Misses::new();
     let mut position = 0;
-    for piece in log.split_inclusive(|byte| matches!(byte, b'\r' | b'\n')) {
+    for piece in pieces(log) {
         reader.push(piece);
         position += piece.len();
         let now = reader.progress();

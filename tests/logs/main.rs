@@ -1,6 +1,7 @@
 //! Whole logs, as the trainers' own formatters write them, against the tables of what was true of the
 //! run after which byte (`tests/logs/README.md`).
 
+mod contradictions;
 mod corpus;
 mod hostile;
 mod made;
@@ -147,6 +148,20 @@ fn a_log_read_in_any_pieces_ends_the_same() {
             assert_eq!(reader.series(), whole.series(), "{path:?} in pieces of {length}");
         }
     }
+}
+
+#[test]
+fn the_totals_at_the_end_of_a_log_were_not_contradicted_for_long() {
+    let mut report = String::new();
+    for path in logs() {
+        let log = fs::read(&path).expect("a log");
+        let pieces = log.split_inclusive(|byte| matches!(byte, b'\r' | b'\n'));
+        let share = contradictions::share(pieces);
+        if share > contradictions::SHARE_MAX {
+            _ = writeln!(report, "{}: {:.1} % of the log", path.display(), share * 100.0);
+        }
+    }
+    assert!(report.is_empty(), "\n{report}");
 }
 
 #[test]

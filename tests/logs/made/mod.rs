@@ -20,6 +20,7 @@ use jobsyncd::domain::progress::{Progress, ProgressReader};
 use self::forms::Form;
 use self::log::Frame;
 use self::run::{Random, made_log};
+use crate::contradictions;
 
 /// How many logs are made.
 const LOGS: u64 = 2_000;
@@ -156,6 +157,20 @@ fn percentages_of_made_logs_end_with_the_run_and_never_fall_or_jump() {
     }
     print_examples(&mut misses);
     assert!(misses.is_empty(), "{} made logs break a promise", misses.len());
+}
+
+#[test]
+fn the_totals_at_the_end_of_a_made_log_were_not_contradicted_for_long() {
+    let mut misses = Vec::new();
+    for (form, frames, _) in logs() {
+        let share = contradictions::share(frames.iter().map(|frame| frame.text.as_bytes()));
+        if share > contradictions::SHARE_MAX {
+            let what = format!("contradicted for {:.0} % of the log", share * 100.0);
+            misses.push(miss(&form, &frames, frames.len() - 1, what));
+        }
+    }
+    print_examples(&mut misses);
+    assert!(misses.is_empty(), "{} made logs are contradicted by their ends", misses.len());
 }
 
 #[test]

@@ -22,7 +22,9 @@ pub(in super::super) struct Announced<T> {
 /// Each names what it finds: `steps`, `asked`, `epochs`, `askedepochs`, `batches`.
 const TOTALS: &[Form] = &[
     Form {
-        pattern: r"\b(?:total\s+(?:number\s+of\s+)?|number\s+of\s+)(?:optimi[sz]ation\s+|train(?:ing)?\s+)?(?:steps|iterations|updates)\b
+        // The GUI of kohya-ss estimates before it knows of epochs, and is overruled by the trainer.
+        pattern: r"^\d+:\d+:\d+-\d+\s+info\s+total\s+steps:
+          | \b(?:total\s+(?:number\s+of\s+)?|number\s+of\s+)(?:optimi[sz]ation\s+|train(?:ing)?\s+)?(?:steps|iterations|updates)\b
           (?<between>[^:=\d]{0,60})[:=]\s*(?:\d+/)?(?<steps>NUMBER)\s*(?:$|[^\w/%])",
         example: "  Total optimization steps = 1,500",
     },
