@@ -1,4 +1,5 @@
-//! Lines that differ in nothing but their numbers are read by where the numbers were the last time.
+//! Lines that differ in nothing but their numbers, and in words that no table knows, are read by where the
+//! numbers were the last time.
 //!
 //! A training log is the same few lines ten thousand times over. To find out what a line says takes
 //! dozens of regular expressions; to see that it has the shape of one that was read before takes a
@@ -7,17 +8,17 @@
 
 use std::cell::RefCell;
 
-use super::claims::Claims;
-use super::layout::Layout;
-use super::line::LineReading;
-use super::shape::{Run, Shape};
-use super::values::decimal;
+use std::collections::HashMap;
 
-/// How many shapes that begin and end alike are remembered by a thread. A trainer has a dozen in all: a
-/// bar's rate turns from `s/it` to `it/s`, its loss from `0.1` to `1e-05`.
-const SHAPES_MAX: usize = 16;
-/// By how they begin and end, shapes are put into so many groups.
-const GROUPS: usize = 32;
+use super::claims::Claims;
+use super::layout::{Layout, Place};
+use super::line::LineReading;
+use super::shape::{Run, Shape, WordMemory, Words};
+
+/// How many shapes are remembered by a thread, and how many of them are asked first. A trainer has a dozen in
+/// all: a bar's rate turns from `s/it` to `it/s`, its loss from `0.1` to `1e-05`.
+const SHAPES_MAX: usize = 1_024;
+const RECENT_MAX: usize = 4;
 /// The longest line whose shape is remembered, in bytes. Of a longer one the rules of stages see the
 /// start alone, and how far that reaches hangs on the lengths of its numbers.
 const LINE_BYTES_MAX: usize = 320;
@@ -30,25 +31,33 @@ pub(super) fn with_shapes<T>(read: impl FnOnce(&mut Shapes) -> T) -> T {
     SHAPES.with_borrow_mut(read)
 }
 
-/// The shapes that were read last, in each group those that come often before the others.
-#[derive(Debug)]
+/// The shapes that were read.
+#[derive(Debug, Default)]
 pub(super) struct Shapes {
-    #[expect(clippy::vec_box, reason = "they change places all the time, and are large")]
-    groups: [Vec<Box<Known>>; GROUPS],
-    /// The runs of digits of the line at hand.
-    runs: Vec<Run>,
-    /// Where the shape is that was read last: its group, and its place there.
-    newest: (usize, usize),
+    known: Vec<Known>,
+    by_text: HashMap<Box<[u8]>, Meaning>,
+    /// Where those are in `known` that came last, the newest first.
+    recent: [usize; RECENT_MAX],
+    shape: Shape,
+    words: WordMemory,
 }
 
+/// What is known of a shape.
+#[derive(Debug, Clone, Copy)]
+enum Meaning {
+    /// Where its claims are.
+    Claims(usize),
+    /// What it claims hangs on more of its words.
+    Words(Words),
+}
+
+/// What all lines of a shape claim.
 #[derive(Debug)]
 struct Known {
-    shape: Shape,
     claims: Claims<Place>,
-    /// How lines of the shape were laid out that came last.
+    /// How lines of the shape were laid out.
     layouts: Vec<Layout>,
-    /// The one that fitted last, and the one that is replaced next.
-    newest: usize,
+    /// The one that is replaced next.
     oldest: usize,
 }
 
@@ -56,48 +65,17 @@ struct Known {
 const LAYOUTS_MAX: usize = 4;
 
 impl Known {
-    fn new(shape: Shape, claims: Claims<Place>, line: &[u8], runs: &[Run]) -> Self {
-        Self { shape, claims, layouts: vec![Layout::new(line, runs)], newest: 0, oldest: 0 }
-    }
-
-    /// Whether a line is laid out as the last one of the shape was.
-    fn fits(&self, line: &[u8]) -> bool {
-        self.layouts[self.newest].fits(line)
-    }
-
-    /// Whether a line has this shape; then its layout is the newest.
-    fn has(&mut self, line: &[u8], runs: &mut Vec<Run>) -> bool {
-        if let Some(fitting) = self.layouts.iter().position(|layout| layout.fits(line)) {
-            self.newest = fitting;
-            return true;
-        }
-        let has_shape = self.shape.has(line, runs);
-        if has_shape {
-            self.remember(Layout::new(line, runs));
-        }
-        has_shape
+    fn reading(&self, line: &[u8], runs: &[Run]) -> LineReading {
+        self.claims.values(|place| place.text(line, runs))
     }
 
     fn remember(&mut self, layout: Layout) {
         if self.layouts.len() < LAYOUTS_MAX {
-            self.newest = self.layouts.len();
             self.layouts.push(layout);
         } else {
-            self.newest = self.oldest;
-            self.layouts[self.newest] = layout;
+            self.layouts[self.oldest] = layout;
             self.oldest = (self.oldest + 1) % LAYOUTS_MAX;
         }
-    }
-
-    fn reading(&self, line: &[u8]) -> LineReading {
-        let runs = &self.layouts[self.newest].runs;
-        self.claims.values(|place| place.text(line, runs))
-    }
-}
-
-impl Default for Shapes {
-    fn default() -> Self {
-        Self { groups: [const { Vec::new() }; GROUPS], newest: (0, 0), runs: Vec::new() }
     }
 }
 
@@ -107,100 +85,104 @@ impl Shapes {
         if line.len() > LINE_BYTES_MAX {
             return Claims::of(line).reading();
         }
-        let (group, at) = self.newest;
-        if let Some(known) = self.groups[group].get(at)
-            && known.fits(line)
-        {
-            return known.reading(line);
-        }
-        let nth = group_of(line);
-        let (group, runs) = (&mut self.groups[nth], &mut self.runs);
-        if let Some(at) = group.iter_mut().position(|known| known.has(line, runs)) {
-            // One place further to the front each time.
-            let before = at.saturating_sub(1);
-            group.swap(at, before);
-            self.newest = (nth, before);
-            return group[before].reading(line);
-        }
-        let claims = Claims::of(line);
-        if let Some(shape) = Shape::of(line, runs)
-            && let Some(claims) = claims.try_map(|text| Place::of(text, line, runs))
-        {
-            if group.len() == SHAPES_MAX {
-                group.pop();
+        self.as_recent(line)
+            .or_else(|| self.as_known(line, Words::Known))
+            .unwrap_or_else(|| self.learn(line))
+    }
+
+    /// What a line says that is laid out as one that came a short while ago.
+    fn as_recent(&mut self, line: &[u8]) -> Option<LineReading> {
+        for (nth, &at) in self.recent.iter().enumerate() {
+            let Some(known) = self.known.get(at) else { continue };
+            if let Some(layout) = known.layouts.iter().find(|layout| layout.fits(line)) {
+                let reading = known.reading(line, &layout.runs);
+                // One place further to the front each time.
+                self.recent.swap(nth, nth.saturating_sub(1));
+                return Some(reading);
             }
-            group.push(Box::new(Known::new(shape, claims, line, runs)));
         }
+        None
+    }
+
+    /// What a line says whose shape is known.
+    fn as_known(&mut self, line: &[u8], words: Words) -> Option<LineReading> {
+        self.shape.take(line, words, &mut self.words)?;
+        match *self.by_text.get(&*self.shape.text)? {
+            Meaning::Words(more) if words == Words::Known => self.as_known(line, more),
+            Meaning::Words(_) => None,
+            Meaning::Claims(at) => {
+                let known = &mut self.known[at];
+                if self.recent.contains(&at) {
+                    known.remember(Layout::new(line, &self.shape.runs));
+                } else {
+                    self.recent[RECENT_MAX - 1] = at;
+                }
+                Some(known.reading(line, &self.shape.runs))
+            }
+        }
+    }
+
+    /// Finds out what a line says, and remembers it for its shape.
+    fn learn(&mut self, line: &[u8]) -> LineReading {
+        let claims = Claims::of(line);
+        let words = match () {
+            () if claims.traits.loss_part != 0 => Words::All,
+            () if claims.counter.is_bar => Words::UpToTimes,
+            () => Words::Known,
+        };
+        self.remember(&claims, line, words);
         claims.reading()
     }
-}
 
-/// The group of a line, which is that of all lines of its shape.
-fn group_of(line: &[u8]) -> usize {
-    const LETTERS: usize = 8;
-    const PRIME: usize = 31;
-    let start = line.iter().take(LETTERS).take_while(|byte| !matches!(byte, b' ' | b'0'..=b'9'));
-    let last = line.last().filter(|byte| !byte.is_ascii_digit());
-    let mix = |sum: usize, byte: &u8| sum.wrapping_mul(PRIME).wrapping_add(usize::from(*byte));
-    start.chain(last).fold(0, mix) % GROUPS
-}
-
-/// A number in a line of a known shape.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
-    /// From the first to the last of these runs of digits, with all that is between them.
-    Runs {
-        first: u8,
-        last: u8,
-        /// A sign stands before it.
-        has_sign: bool,
-    },
-    /// Not in digits: nan or infinite.
-    Word(&'static [u8]),
-}
-
-impl Place {
-    /// Where `text` stands, which is a part of `line`; `None` where its ends are not those of runs.
-    fn of(text: &[u8], line: &[u8], runs: &[Run]) -> Option<Self> {
-        if !text.iter().any(u8::is_ascii_digit) {
-            let number = decimal(text)?;
-            return Some(Self::Word(match number {
-                number if number.is_nan() => b"nan",
-                number if number > 0.0 => b"inf",
-                _ => b"-inf",
-            }));
+    fn remember(&mut self, claims: &Claims<&[u8]>, line: &[u8], words: Words) -> Option<()> {
+        if self.by_text.len() >= SHAPES_MAX {
+            // What comes often is soon back.
+            self.by_text.clear();
+            self.known.clear();
         }
-        let start = (text.as_ptr() as usize).checked_sub(line.as_ptr() as usize)?;
-        let end = start + text.len();
-        let has_sign = matches!(text.first(), Some(b'+' | b'-'));
-        let first_digit = start + usize::from(has_sign);
-        let first = runs.iter().position(|run| usize::from(run.0) == first_digit)?;
-        let last = runs.iter().position(|run| usize::from(run.1) == end)?;
-        Some(Self::Runs { first: first as u8, last: last as u8, has_sign })
-    }
-
-    fn text<'a>(self, line: &'a [u8], runs: &[Run]) -> &'a [u8] {
-        match self {
-            Self::Word(word) => word,
-            Self::Runs { first, last, has_sign } => {
-                let start = usize::from(runs[usize::from(first)].0) - usize::from(has_sign);
-                &line[start..usize::from(runs[usize::from(last)].1)]
-            }
+        if words != Words::Known {
+            self.shape.take(line, Words::Known, &mut self.words)?;
+            self.by_text.insert(self.shape.text.as_slice().into(), Meaning::Words(words));
         }
+        self.shape.take(line, words, &mut self.words)?;
+        let runs = &self.shape.runs;
+        let claims = claims.try_map(|text| Place::of(text, line, runs))?;
+        self.by_text.insert(self.shape.text.as_slice().into(), Meaning::Claims(self.known.len()));
+        self.known.push(Known { claims, layouts: Vec::new(), oldest: 0 });
+        Some(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
+    use super::super::grammar::vocabulary;
+    use super::*;
+    use crate::domain::log::LogFold;
+
+    /// Labelled lines, and those of the whole logs that differ in more than digits.
     fn lines() -> Vec<String> {
-        let prefixed = [
-            "2026-03-01 10:00:00 4310 (86.18%)       44.431 ms            30 s, 701.883 ms",
-            "trainer-1  | 2026-03-01T10:00:00.123Z [rank1]: 17epoch:train:6376-6750batch: loss=0.5",
-        ];
-        super::super::tests::all_lines().into_iter().chain(prefixed.map(str::to_owned)).collect()
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logs");
+        let logs = std::fs::read_dir(folder).expect("the folder of the logs").flatten();
+        let logs = logs.filter(|file| file.path().extension().is_some_and(|name| name == "log"));
+        let mut lines = super::super::tests::all_lines();
+        let mut seen = BTreeSet::new();
+        for log in logs {
+            let log = std::fs::read(log.path()).expect("a log");
+            LogFold::default().push(&log, |line| {
+                let line = line.text().into_owned();
+                let without_digits: String =
+                    line.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+                if seen.insert(without_digits) {
+                    lines.push(line);
+                }
+            });
+        }
+        lines.sort();
+        lines
     }
 
     /// The same line with other digits in it, and other widths of its numbers.
@@ -221,6 +203,28 @@ mod tests {
         changed
     }
 
+    /// The same line with other words in it, where no table knows them.
+    fn with_other_words(line: &str, seed: &[u8]) -> String {
+        const OTHERS: [&str; 6] = ["zebra", "qq", "Portrait", "jjjj", "hyzy", "QQ"];
+        let mut seeds = seed.iter().cycle();
+        let mut changed = String::new();
+        let mut rest = line;
+        while let Some(start) = rest.find(|letter: char| letter.is_ascii_alphabetic()) {
+            let (before, from_word) = rest.split_at(start);
+            let end = from_word.find(|letter: char| !letter.is_ascii_alphabetic());
+            let (word, after) = from_word.split_at(end.unwrap_or(from_word.len()));
+            let seed = usize::from(*seeds.next().expect("a cycle has no end"));
+            changed.push_str(before);
+            changed.push_str(if vocabulary::knows(word.as_bytes()) {
+                word
+            } else {
+                OTHERS[seed % 6]
+            });
+            rest = after;
+        }
+        changed + rest
+    }
+
     #[test]
     fn lines_that_differ_in_their_numbers_have_one_shape() {
         let mut shapes = Shapes::default();
@@ -231,7 +235,7 @@ mod tests {
         ] {
             let reading = shapes.read(frame.as_bytes());
             assert_eq!(reading, Claims::of(frame.as_bytes()).reading());
-            assert_eq!(shapes.groups.iter().map(Vec::len).sum::<usize>(), 1);
+            assert_eq!(shapes.known.len(), 1);
         }
     }
 
@@ -249,12 +253,22 @@ mod tests {
     #[test]
     fn no_more_shapes_are_remembered_than_said() {
         let mut shapes = Shapes::default();
-        for count in 1..200 {
-            shapes.read(format!("{} step 1/2", "word ".repeat(count % 50)).as_bytes());
-            shapes.read(b"step 1/2");
+        for count in 1..3_000 {
+            shapes.read(format!("{}step 1/2", "- ".repeat(count % 100)).as_bytes());
+            shapes.read(format!("{} loss", "step".repeat(count % 70)).as_bytes());
+            assert!(shapes.by_text.len() <= SHAPES_MAX + 1 && shapes.known.len() <= SHAPES_MAX);
         }
-        assert!(shapes.groups.iter().all(|group| group.len() <= SHAPES_MAX));
-        assert_eq!(&*shapes.groups[group_of(b"step 1/2")][0].shape.text, b"step/");
+        let layouts = shapes.known.iter().map(|known| known.layouts.len());
+        assert!(layouts.max() <= Some(LAYOUTS_MAX));
+    }
+
+    #[test]
+    fn lines_that_differ_in_words_that_no_table_knows_have_one_shape() {
+        let mut shapes = Shapes::default();
+        for word in ["zebra", "portrait", "jj"] {
+            shapes.read(format!("step 5/10 loss: 0.25 of {word}").as_bytes());
+        }
+        assert_eq!(shapes.known.len(), 1);
     }
 
     proptest! {
@@ -267,7 +281,8 @@ mod tests {
         ) {
             let mut shapes = Shapes::default();
             for (line, seed) in pairs {
-                for line in [line.clone(), with_other_numbers(&line, &seed)] {
+                let other = with_other_numbers(&line, &seed);
+                for line in [with_other_words(&line, &seed), with_other_words(&other, &seed), line, other] {
                     let read = format!("{:?}", shapes.read(line.as_bytes()));
                     prop_assert_eq!(read, format!("{:?}", Claims::of(line.as_bytes()).reading()), "{}", line);
                 }

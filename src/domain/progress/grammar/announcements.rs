@@ -25,7 +25,7 @@ const TOTALS: &[Form] = &[
         // The GUI of kohya-ss estimates before it knows of epochs, and is overruled by the trainer.
         pattern: r"^\d+:\d+:\d+-\d+\s+info\s+total\s+steps:
           | \b(?:total\s+(?:number\s+of\s+)?|number\s+of\s+)(?:optimi[sz]ation\s+|train(?:ing)?\s+)?(?:steps|iterations|updates)\b
-          (?<between>[^:=\d]{0,60})[:=]\s*(?:\d+/)?(?<steps>NUMBER)\s*(?:$|[^\w/%])",
+          (?<between>[^:=\d]*)[:=]\s*(?:\d+/)?(?<steps>NUMBER)\s*(?:$|[^\w/%])",
         example: "  Total optimization steps = 1,500",
     },
     Form {
@@ -49,11 +49,11 @@ const TOTALS: &[Form] = &[
         example: "max_iter: 110000",
     },
     Form {
-        pattern: r"\btotal\s+number\s+of\s+epochs|\bnum(?:ber\s+of)?\s+(?:training\s+)?epochs?\b[^:=\d]{0,40}[:=]\s*(?<epochs>NUMBER)",
+        pattern: r"\btotal\s+number\s+of\s+epochs|\bnum(?:ber\s+of)?\s+(?:training\s+)?epochs?\b[^:=\d]*[:=]\s*(?<epochs>NUMBER)",
         example: "  num epochs / epoch数: 20",
     },
     Form {
-        pattern: r"\bmax:\s*(?<epochs>NUMBER)\s+epochs\b|\b(?:train\w*|start\w*|run\w*|fit\w*|steps|learn\w*)\b[^.;=]{0,40}\bfor\s+(?:up\s+to\s+)?(?<forepochs>NUMBER)\s+(?:meta\s+)?epochs?\b",
+        pattern: r"\bmax:\s*(?<epochs>NUMBER)\s+epochs\b|\b(?:train\w*|start\w*|run\w*|fit\w*|steps|learn\w*)\b[^.;=]*\bfor\s+(?:up\s+to\s+)?(?<forepochs>NUMBER)\s+(?:meta\s+)?epochs?\b",
         example: "Starting MAML for 20 meta epoch(s)",
     },
     Form {
@@ -69,11 +69,11 @@ const TOTALS: &[Form] = &[
         example: "学習を開始します（3エポック、合計300ステップ）",
     },
     Form {
-        pattern: r"(?:总步数|総ステップ数?|총\s*(?:스텝|단계)\s?수?)\D{0,8}(?<steps>NUMBER)|\binsgesamt\s(?<iters>NUMBER)\sschritte|всего\sшагов\D{0,3}(?<ofiters>NUMBER)",
+        pattern: r"(?:总步数|総ステップ数?|총\s*(?:스텝|단계)\s?수?)\W{0,8}(?<steps>NUMBER)|\binsgesamt\s(?<iters>NUMBER)\sschritte|всего\sшагов\W{0,3}(?<ofiters>NUMBER)",
         example: "Training beginnt: 3 Epochen, insgesamt 300 Schritte",
     },
     Form {
-        pattern: r"(?<steps>NUMBER)\s(?:pasos|passos|étapes)\s(?:en|no|au)\stotal|\btotal\sd[e']\s?(?:pasos|passos|étapes)\D{0,4}(?<iters>NUMBER)",
+        pattern: r"(?<steps>NUMBER)\s(?:pasos|passos|étapes)\s(?:en|no|au)\stotal|\btotal\sd[e']\s?(?:pasos|passos|étapes)\W{0,4}(?<iters>NUMBER)",
         example: "Inicio del entrenamiento: 3 épocas, 300 pasos en total",
     },
     Form {
@@ -85,7 +85,7 @@ const TOTALS: &[Form] = &[
         example: "Début de l'entraînement (5 époques)",
     },
     Form {
-        pattern: r"\b(?:num(?:ber\s+of)?\s+(?:training\s+)?batches(?:\s+(?:per|each|in\san)\s+epoch)?\b[^:=]{0,60}[:=]|(?:steps|batches|iters|iterations)\s+per\s+epoch\s*[:=]|total\s+(?:micro|generation)\s+batches)\s*(?<batches>NUMBER)",
+        pattern: r"\b(?:num(?:ber\s+of)?\s+(?:training\s+)?batches(?:\s+(?:per|each|in\san)\s+epoch)?\b[^:=]*[:=]|(?:steps|batches|iters|iterations)\s+per\s+epoch\s*[:=]|total\s+(?:micro|generation)\s+batches)\s*(?<batches>NUMBER)",
         example: "  num batches per epoch / 1epochのバッチ数: 246",
     },
 ];
@@ -135,6 +135,11 @@ static TOTALS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(TOTALS));
 static DEATHS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(DEATHS));
 static PARTS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(PARTS));
 static BEGINNINGS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(BEGINNINGS));
+
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    [TOTALS, BEGINNINGS, DEATHS, PARTS].into_iter().flatten().map(|form| form.pattern)
+}
 
 /// What a line announces.
 pub(in super::super) fn announced(line: &[u8]) -> Announced<&[u8]> {

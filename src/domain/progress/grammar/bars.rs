@@ -117,6 +117,11 @@ static DRAWING: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    [TQDM, EVALUATION].iter().chain(OTHER).map(|form| form.pattern)
+}
+
 /// The last bar of a line; frames can be glued to one another, and log lines to frames.
 pub(in super::super) fn last_bar(line: &[u8]) -> Option<Bar<'_>> {
     let mut before = 0;

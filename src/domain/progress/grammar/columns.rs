@@ -26,6 +26,11 @@ const NAMES: &[(&str, Column)] = &[
     ("main/loss", Column::Loss),
 ];
 
+/// The names of columns.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
 /// The most columns that are told apart.
 const COLUMNS_MAX: usize = 16;
 

@@ -94,6 +94,11 @@ const PLACES_MAX: usize = 16;
 
 static EPOCHS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(EPOCHS));
 
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    EPOCHS.iter().map(|form| form.pattern)
+}
+
 /// The epoch of a line, and what stands in the same words.
 pub(in super::super) fn epochs(line: &[u8]) -> Counters<&[u8]> {
     EPOCHS_TABLE

@@ -9,7 +9,7 @@ use super::{Form, Table, contains, pattern};
 /// A name with `loss` in it and its number. What stands before the name within three words is part of it.
 const LOSS: Form = Form {
     pattern: r#"(?<name>(?:(?<foreign>검증|検証|評価|验证|评估|测试|валидац\S*|валидационн\S*)[\s_]*)?(?:[a-z0-9]+[_\ ./-]+){0,4}[a-z0-9_]*(?:loss|verlust|perte|pérdida|perda|потеря|потери|Потеря|Потери|perdita|損失|损失|손실)(?:value|值|値|값)?(?<suffix>(?:[_/.\ ][a-z][a-z0-9]*){0,3}?))
-        \s*(?:\([^)]{0,24}\))?["'\]]*\s*(?:(?:[:=|>]|：|\bis\b|\bof\b|\bwith\b)\s*)*["'\[]?(?:tensor\()?
+        \s*(?:\([^)]*\))?["'\]]*\s*(?:(?:[:=|>]|：|\bis\b|\bof\b|\bwith\b)\s*)*["'\[]?(?:tensor\()?
         (?<loss>[-+]?(?:\d+(?:[.,]\d+)?(?:e[+-]?\d+)?|nan|inf(?:inity)?)\b)(?<rest>[.a-z%]?)"#,
     example: "Epoch 3 - train loss: 0.5 - val loss: 0.4",
 };
@@ -149,6 +149,16 @@ const PARTS: [&str; 61] = [
     "cri",
     "unsuper",
 ];
+
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    [LOSS, LOSS_AFTER].iter().chain(OTHER_LOSSES).map(|form| form.pattern)
+}
+
+/// The words that say whose a loss is.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    OF_EVALUATION.into_iter().chain(OF_TRAINING).chain(OF_ALL).chain(PARTS)
+}
 
 /// The standing of a loss by its name; `None` where it is none of the training's.
 fn standing(name: &[u8], suffix: &[u8]) -> Option<Standing> {

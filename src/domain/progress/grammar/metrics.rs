@@ -35,12 +35,19 @@ const FIRST_SUBJECT: Form = Form {
     example: "validation loss at iteration 500 | lm loss value: 2.470915E+00",
 };
 
+const ALL: [Form; 5] = [LEARNING_RATE, STEP_TIME, RUN_SUMMARY, EVALUATION_REPORT, FIRST_SUBJECT];
+
 static LEARNING_RATE_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(LEARNING_RATE.pattern));
 static STEP_TIME_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(STEP_TIME.pattern));
 static RUN_SUMMARY_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(RUN_SUMMARY.pattern));
 static EVALUATION_REPORT_PATTERN: LazyLock<Regex> =
     LazyLock::new(|| pattern(EVALUATION_REPORT.pattern));
 static FIRST_SUBJECT_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(FIRST_SUBJECT.pattern));
+
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|form| form.pattern)
+}
 
 pub(in super::super) fn learning_rate(text: &[u8]) -> Option<&[u8]> {
     Some(LEARNING_RATE_PATTERN.captures(text)?.name("rate")?.as_bytes())
@@ -83,7 +90,6 @@ mod tests {
 
     #[test]
     fn every_form_is_found_in_its_example() {
-        let all = [LEARNING_RATE, STEP_TIME, RUN_SUMMARY, EVALUATION_REPORT, FIRST_SUBJECT];
-        super::super::assert_that_examples_match(&all);
+        super::super::assert_that_examples_match(&ALL);
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Nothing here looks at what a number amounts to: what is found depends on the words alone, so that a
 //! line of the same words is found the same way ([`super::shapes`]). For the same reason no pattern may
-//! depend on how many digits a number has.
+//! depend on how many digits a number has, or on what a word is that no table knows, or how long
+//! ([`vocabulary`]).
 //!
 //! Every expression works on bytes (`(?-u)`), so that invalid UTF-8 costs nothing.
 
@@ -18,6 +19,7 @@ pub(super) mod percentages;
 pub(super) mod phases;
 pub(super) mod sources;
 pub(super) mod steps;
+pub(super) mod vocabulary;
 pub(super) mod words;
 
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder};

@@ -38,6 +38,11 @@ const PERCENTAGES: &[Form] = &[
 ];
 static PERCENTAGES_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(PERCENTAGES));
 
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    PERCENTAGES.iter().map(|form| form.pattern)
+}
+
 /// The percentage that a line in prose tells.
 pub(in super::super) fn percentage<'a>(
     line: &'a [u8],

@@ -27,6 +27,11 @@ const PREFIXES: &[Form] = &[
 static EACH: LazyLock<Vec<Regex>> =
     LazyLock::new(|| PREFIXES.iter().map(|form| pattern(form.pattern)).collect());
 
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    PREFIXES.iter().map(|form| form.pattern)
+}
+
 /// The container that `docker compose` names before a line, `trainer-1  | Step 5`: its name with the number.
 pub(in super::super) fn container(line: &[u8]) -> Option<&[u8]> {
     let end = line.iter().position(|byte| *byte == b' ')?;

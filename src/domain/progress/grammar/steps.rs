@@ -90,7 +90,7 @@ const STEPS: &[Form] = &[
         example: "Train loss 64999 0.314525 Grad Norm 0.615372 4.37s/it",
     },
     Form {
-        pattern: r#"(?:总步数|総ステップ|全ステップ|총\s?스텝|всего\sшагов)\D{0,8}\d+
+        pattern: r#"(?:总步数|総ステップ|全ステップ|총\s?스텝|всего\sшагов)\W{0,8}\d+
           | \b(?:accum\w*|inference|sampl\w*|warm-?up|max|maximum|num|of|per|every|save|valid\w*|eval\w*|denoising|diffusion|logging|total(?:\s+\w+)?|optimi[sz]ation|gradient|epoch)\s+steps?\b
           | (?:^|[^\w./?&-]|[\x80-\xff])(?:train(?:ing)?[\ _]|learning\ )?(?<word>steps?|iter(?:ation)?s?|itr|schritte?|étapes?|Étapes?|etapas?|pasos?|passos?|шаг|Шаг|ステップ|스텝|步数|步骤|迭代)["']?(?:\(train\))?(?:\s+completed)?
             (?:[\s|:=\#\[]|：)*["']?(?<step>NUMBER)(?:\s*(?:/|\bof\b|\bvon\b|\bsur\b|\bde\b|из)\s*(?<steps>NUMBER))?
@@ -121,6 +121,11 @@ const LONE_FRACTION: Form = Form {
 static STEPS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(STEPS));
 static BATCH_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(BATCHES.pattern));
 static FRACTION_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(LONE_FRACTION.pattern));
+
+/// The expressions of the tables.
+pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().chain(&[BATCHES, LONE_FRACTION]).map(|form| form.pattern)
+}
 
 /// What a line counts first, and the count of the whole run beside it.
 type StepCounts<'a> = (Option<Count<&'a [u8]>>, Option<Count<&'a [u8]>>);

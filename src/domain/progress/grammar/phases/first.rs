@@ -106,7 +106,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Nothing,
-        r"^(\W|0|~|info|debug|rank)*validation (prompts?|steps?|epochs?|interval|frequency|every|seed|split|resolution|guidance|dataset|data|set|samples?|images?|ratio|size|negative|sampler|scheduler|batch|disabled|enabled)\b[^:=/]{0,30}[:=]",
+        r"^(\W|0|~|info|debug|rank)*validation (prompts?|steps?|epochs?|interval|frequency|every|seed|split|resolution|guidance|dataset|data|set|samples?|images?|ratio|size|negative|sampler|scheduler|batch|disabled|enabled)\b[^:=/]*[:=]",
         "Validation samples: 10000",
     ),
     Rule(
