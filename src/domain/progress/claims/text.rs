@@ -129,6 +129,7 @@ fn event_of(verdict: Verdict, line: &[u8]) -> RunEvent {
     match verdict {
         _ if announcements::tells_part(line) => RunEvent::Part,
         Verdict::Over => RunEvent::Ends,
+        _ if announcements::tells_end(line) => RunEvent::Ends,
         Verdict::Trouble if announcements::tells_death(line) => RunEvent::Dies,
         Verdict::Nothing | Verdict::Trouble => RunEvent::None,
         _ if announcements::begins_run(line) => RunEvent::Begins,

@@ -33,6 +33,10 @@ const TOTALS: &[Form] = &[
         example: "sequence length 2048, total steps 1000 (warmup 40)",
     },
     Form {
+        pattern: r"\bmaximum\s+training\s+steps\s+at\s+(?<steps>NUMBER)\s+because\s+we\s+have\s+(?<epochs>NUMBER)\s+epochs\s+and\s+(?<batches>NUMBER)\s+steps",
+        example: "Calculated our maximum training steps at 2808 because we have 2 epochs and 1404 steps per epoch.",
+    },
+    Form {
         pattern: r"\btotal\s+epochs\s+needed:\s*(?<epochs>NUMBER)\s+for\s+iters\s+(?<steps>NUMBER)|\btraining\s+for\s+(?<iters>NUMBER)\s+kimg\b",
         example: "23-05-05 21:25:40.000 - INFO: Total epochs needed: 98 for iters 600,000",
     },
@@ -45,7 +49,7 @@ const TOTALS: &[Form] = &[
         example: "Training for 1000 steps",
     },
     Form {
-        pattern: r#"(?:^|[\s'"{(,])max_(?:iters?|steps|updates?)["']?\s*[:=]\s*(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)|\bcfg\.steps=(?<configured>NUMBER)\b"#,
+        pattern: r#"(?:^|[\s'"`{(,]|--(?:\w+\.)?)max_(?:train_)?(?:iters?|steps|updates?)["']?(?:\s*[:=]\s*|\s["']?)(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)|\bcfg\.steps=(?<configured>NUMBER)\b"#,
         example: "max_iter: 110000",
     },
     Form {
@@ -119,6 +123,22 @@ const DEATHS: &[Form] = &[
     },
 ];
 
+/// The run is over, in words that say first what is done now.
+const ENDS: &[Form] = &[
+    Form {
+        pattern: r"\bsaving\s+final\s+epoch\b",
+        example: "INFO:torchtune.utils._logging:Saving final epoch checkpoint.",
+    },
+    Form {
+        pattern: r"\btrainer\.fit`?\s+stopped\b",
+        example: "`Trainer.fit` stopped: `max_steps=400000` reached.",
+    },
+    Form {
+        pattern: r"^shrink\s+model\s+to\s+first\s+\d+\s+iterations",
+        example: "Shrink model to first 250 iterations. (min iterations for best model = 250)",
+    },
+];
+
 /// One of several trainings begins or ends, and how many there are in all nobody knows.
 const PARTS: &[Form] = &[
     Form {
@@ -133,12 +153,13 @@ const PARTS: &[Form] = &[
 
 static TOTALS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(TOTALS));
 static DEATHS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(DEATHS));
+static ENDS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(ENDS));
 static PARTS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(PARTS));
 static BEGINNINGS_TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(BEGINNINGS));
 
 /// The expressions of the tables.
 pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
-    [TOTALS, BEGINNINGS, DEATHS, PARTS].into_iter().flatten().map(|form| form.pattern)
+    [TOTALS, BEGINNINGS, DEATHS, ENDS, PARTS].into_iter().flatten().map(|form| form.pattern)
 }
 
 /// What a line announces.
@@ -172,6 +193,11 @@ pub(in super::super) fn tells_part(line: &[u8]) -> bool {
     PARTS_TABLE.all.is_match(line)
 }
 
+/// Whether a line says that the run is over, whatever else it says.
+pub(in super::super) fn tells_end(line: &[u8]) -> bool {
+    ENDS_TABLE.all.is_match(line)
+}
+
 /// Whether a line says that a program died.
 pub(in super::super) fn tells_death(line: &[u8]) -> bool {
     DEATHS_TABLE.all.is_match(line)
@@ -188,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_form_is_found_in_its_example() {
-        for forms in [TOTALS, PARTS, DEATHS, BEGINNINGS] {
+        for forms in [TOTALS, PARTS, DEATHS, ENDS, BEGINNINGS] {
             super::super::assert_that_examples_match(forms);
         }
     }

@@ -64,6 +64,12 @@ const OTHER: &[Form] = &[
           (?:\s+(?<rate>\d+(?:\.\d+)?)\s*(?<unit>it/s))?(?<postfix>.*)$",
         example: "Epoch 2/9 ━━━━ 32/100 0:00:05 • 0:00:10 11.20it/s loss: 0.5",
     },
+    // rich before it had bullets: the time left, and then what has passed.
+    Form {
+        pattern: r"(?<bullet>\xe2[\x94\x95][\x80-\xbf])\s+(?<done>\d+)/(?<total>\d+)\s+(?:\d+:\d\d:\d\d|-:--:--)\s(?<elapsed>\d+:\d\d:\d\d)
+          (?:\s+(?<rate>\d+(?:\.\d+)?)\s*(?<unit>it/s))?(?<postfix>.*)$",
+        example: "stage 112/∞ ━━━━━━━━━━━━ 0/7366 -:--:-- 0:00:00  early_stopping: 20/20",
+    },
     // Keras, old and new; in the first epoch it may not know how many there are.
     Form {
         pattern: r"^\s*(?<done>\d+)/(?:(?<total>\d+)|unknown)\s+

@@ -76,7 +76,7 @@ const EPOCHS: &[Form] = &[
           | \bnum(?:ber\s+of)?\s+epochs?\b
           | \bepoch(?:s|_\w+)?\s+(?:time|size|steps|duration|length|took)\b
           | (?:^|[^\w.\\/=-]|[\x80-\xff])(?:meta[-\s]|train(?:ing)?/|(?<ends>(?:end\sof|finish(?:ed|ing)?|complet(?:ed|ing))\s(?:epoch\s)?))?
-            (?<word>epochs?|epoche|epocas?|épo(?:que|ca)s?|Épo(?:que|ca)s?|эпоха|Эпоха|эпохи|エポック|에포크|에폭|轮次|训练轮数)["']?\s*(?:\(train\))?
+            (?<word>epochs?|epoche|epocas?|épo(?:que|ca)s?|Épo(?:que|ca)s?|эпоха|Эпоха|эпохи|エポック|에포크|에폭|轮次|训练轮数)["']?\s*(?:\((?:train|val)\)|\.+\s\()?
             (?:[\s|:=\#\[(]|：)*(?:-\s)?["']?(?<epoch>NUMBER)["']?
             (?:\s*(?:/|\bof\b|\bout\sof\b|\bvon\b|\bsur\b|\bde\b|из)\s*(?<epochs>NUMBER))?
             (?<after>[\s\]:,|()-]*(?:

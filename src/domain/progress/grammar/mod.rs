@@ -13,6 +13,7 @@ pub(super) mod bars;
 pub(super) mod columns;
 pub(super) mod counters;
 pub(super) mod epochs;
+mod loss_names;
 pub(super) mod losses;
 pub(super) mod metrics;
 pub(super) mod percentages;

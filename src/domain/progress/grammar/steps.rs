@@ -42,7 +42,7 @@ const STEPS: &[Form] = &[
         example: r#"{"current_steps": 10, "total_steps": 100, "loss": 1.2}"#,
     },
     Form {
-        pattern: r#"(?:^|[^\w./-]|training/)global[_\ ](?:step|iter(?:ation)?|batch)s?["']?\s*(?:=|:|\ )\s*["']?(?<whole>NUMBER)(?:\s*/\s*(?<steps>NUMBER))?"#,
+        pattern: r#"(?:^|[^\w./-]|training/)global[_\ ]?(?:step|iter(?:ation)?|batch)s?["']?\s*(?:=|:|\ )\s*["']?(?<whole>NUMBER)(?:\s*/\s*(?<steps>NUMBER))?"#,
         example: "Epoch 99, global step 35399: val_wer reached 0.10433",
     },
     Form {

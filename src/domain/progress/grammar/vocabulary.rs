@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 use super::{
-    announcements, bars, columns, epochs, losses, metrics, percentages, phases, sources, steps,
+    announcements, bars, columns, epochs, loss_names, losses, metrics, percentages, phases,
+    sources, steps,
 };
 
 /// What code looks for without a table.
-const OF_CODE: [&str; 4] = ["ing", "tion", "remaining", "reduced"];
+const OF_CODE: [&str; 5] = ["ing", "tion", "remaining", "reduced", "stats"];
 
 /// So many letters make a part of a word that an expression may find within a longer one.
 const PART_LENGTH: usize = 3;
@@ -48,7 +49,7 @@ fn words() -> impl Iterator<Item = String> {
         .chain(sources::patterns())
         .chain(steps::patterns())
         .map(without_syntax);
-    let others = columns::names().chain(losses::words()).chain(OF_CODE).map(str::to_owned);
+    let others = columns::names().chain(loss_names::words()).chain(OF_CODE).map(str::to_owned);
     patterns.chain(others).flat_map(|text| {
         let words = text.split(|letter: char| !letter.is_ascii_alphabetic());
         words.filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect::<Vec<_>>()

@@ -77,8 +77,9 @@ impl Run {
             return Place::Other(stage);
         }
         let is_nameless = reading.counter.label == Label::Bare && reading.counter.is_bar;
-        let is_full = reading.total_steps == Some(step);
-        if self.is_over && is_nameless && !is_full && reading.loss.is_none() {
+        // The last frame of the training may come late where none came before.
+        let is_last = reading.total_steps == Some(step) && self.main().is_none();
+        if self.is_over && is_nameless && !is_last && reading.loss.is_none() {
             return Place::Other(self.known.stage.unwrap_or(Stage::SavingCheckpoint));
         }
         match self.main() {
@@ -203,8 +204,11 @@ impl Run {
                 {
                     return Place::Other(stage);
                 }
-                // What is full when it is first seen took no time.
-                _ if reading.total_steps == Some(step) && !self.says_training => {
+                // What is full when it is first seen took no time, unless it says so.
+                _ if reading.total_steps == Some(step)
+                    && !self.says_training
+                    && reading.elapsed_seconds < Some(LONG_SECONDS) =>
+                {
                     return Place::Other(self.known.stage.unwrap_or(Stage::Preprocessing));
                 }
                 _ => {}
@@ -254,6 +258,9 @@ impl Run {
         self.pace = super::Pace::default();
     }
 }
+
+/// Preparations that are logged no sooner than they are done take less.
+const LONG_SECONDS: f64 = 600.0;
 
 /// Whether people would choose a total: batches seldom come to a round number.
 pub(super) fn is_round(total: u64) -> bool {

@@ -98,6 +98,12 @@ pub(super) const RULES: &[Rule] = &[
         r"\b(tokeni[sz](e|ing)|scanning|bucketing|buckets?|encoding|quanti[sz]ing|captioning|re-?sizing|filtering|shuffling|indexing|discovering|extracting|unzipping)\b|\bconfiguring data|\bimage sizes?\b|\btrain images with\b|\breg images\b|\bfound directory\b|\b(clean\w*|merge\w*) (the )?(captions?|tags)\b|\bsetting up (the )?(training |evaluation |validation )?data|\bclass images to sample\b",
         "cleaning captions and tags.",
     ),
+    // What Lightning says before it fits.
+    Rule(
+        PREPROCESSING,
+        r"\binitializing distributed: |\ball distributed processes registered\b|\ball keys matched successfully\b|\bseed set to 0\W*$",
+        "Initializing distributed: GLOBAL_RANK: 0, MEMBER: 1/4",
+    ),
     Rule(
         PREPROCESSING,
         r"\bcollect(ing|ed) (all |0 )?words?\b|\bprocessed 0 words\b|\bbuilding (train|data|indexed)\b",
