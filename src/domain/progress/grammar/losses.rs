@@ -17,7 +17,7 @@ const LOSS: Form = Form {
 
 /// The number before its name.
 const LOSS_AFTER: Form = Form {
-    pattern: r"(?<loss>\d+\.\d+(?:e[+-]?\d+)?)\sloss\b",
+    pattern: r"(?<loss>\d+\.\d+(?:e[+-]?\d+)?)\sloss(?:,|$)",
     example: "   10 4.40 s run, 11.8750 loss, 0.000000000005 LR",
 };
 

@@ -24,7 +24,7 @@ const PERCENTAGES: &[Form] = &[
         example: "Iter: 86/959   Epoch: 1.79/20.0 (9.0% complete)",
     },
     Form {
-        pattern: r#"\bpercent(?:age)?["']?\s*[:=]\s*["']?(?<percent>NUMBER)"#,
+        pattern: r#"\btrainable\s+percent(?:age)?\b|\bpercent(?:age)?["']?\s*[:=]\s*["']?(?<percent>NUMBER)"#,
         example: "'percentage': '32.39%', 'elapsed_time': '1h 24m 14s'",
     },
     Form {

@@ -42,7 +42,7 @@ const STEPS: &[Form] = &[
         example: r#"{"current_steps": 10, "total_steps": 100, "loss": 1.2}"#,
     },
     Form {
-        pattern: r#"(?:^|[^\w./-]|training/)global[_\ ]?(?:step|iter(?:ation)?|batch)s?["']?\s*(?:=|:|\ )\s*["']?(?<whole>NUMBER)(?:\s*/\s*(?<steps>NUMBER))?"#,
+        pattern: r#"(?:^|[^\w./-]|training/)(?:global[_\ ]?(?:step|iter(?:ation)?)|global_batch)s?["']?\s*(?:=|:|\ )\s*["']?(?<whole>NUMBER)(?:\s*/\s*(?<steps>NUMBER))?"#,
         example: "Epoch 99, global step 35399: val_wer reached 0.10433",
     },
     Form {
@@ -74,7 +74,7 @@ const STEPS: &[Form] = &[
         example: "INFO ts/train.py:232 step:32K smpl:256K ep:2K epch:9.96 loss:0.036",
     },
     Form {
-        pattern: r"^(?<whole>\d+):\s+learn:?\s|(?:^|\s)\[(?<round>\d+)\]:?\s+(?:[a-z][\w@'/-]*\s)?[a-z][\w@'/-]*:\s*-?\d",
+        pattern: r"^(?<whole>\d+):\s+learn:?\s|(?:^|\s)\[(?<round>\d+)\]:?\s+(?:[a-z][\w@]*'s\s[\w@-]+|[a-z][\w@]*[-_][\w@'/-]*):\s*-?\d",
         example: "13:     learn 0.2893642169passed: 17.7 sec      total: 6m 57s",
     },
     Form {
@@ -91,7 +91,7 @@ const STEPS: &[Form] = &[
     },
     Form {
         pattern: r#"(?:总步数|総ステップ|全ステップ|총\s?스텝|всего\sшагов)\W{0,8}\d+
-          | \b(?:accum\w*|inference|sampl\w*|warm-?up|max|maximum|num|of|per|every|save|valid\w*|eval\w*|denoising|diffusion|logging|total(?:\s+\w+)?|optimi[sz]ation|gradient|epoch)\s+steps?\b
+          | \b(?:accum\w*|inference|rebalance|sampl\w*|warm-?up|max|maximum|num|of|per|every|save|valid\w*|eval\w*|denoising|diffusion|logging|total(?:\s+\w+)?|optimi[sz]ation|gradient|epoch)\s+steps?\b
           | (?:^|[^\w./?&-]|[\x80-\xff])(?:train(?:ing)?[\ _]|learning\ )?(?<word>steps?|iter(?:ation)?s?|itr|schritte?|étapes?|Étapes?|etapas?|pasos?|passos?|шаг|Шаг|ステップ|스텝|步数|步骤|迭代)["']?(?:\(train\))?(?:\s+completed)?
             (?:[\s|:=\#\[]|：)*["']?(?<step>NUMBER)(?:\s*(?:/|\bof\b|\bvon\b|\bsur\b|\bde\b|из)\s*(?<steps>NUMBER))?
           | (?:^|[\s(\[])(?<before>NUMBER)\s*/\s*(?<beforetotal>NUMBER)\s+(?:steps|iterations|iters|updates)\b"#,

@@ -67,6 +67,11 @@ pub(super) const RULES: &[Rule] = &[
         r"^(\W|info)*(use|please|note|tip|hint|consider|try|make sure|you (can|may|should|must))\b",
         "Use --vis {wandb, tensorboard} to run with eval.",
     ),
+    Rule(
+        Verdict::Nothing,
+        r"\b(is|are) scheduled to\b|\bsampler 0:",
+        "Dataset 7 is scheduled to start at epoch 3, but training ends at epoch 3.",
+    ),
     // Transfers: their bars count bytes or files.
     Rule(
         Verdict::Nothing,
@@ -96,7 +101,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Nothing,
-        r"\bwarm-?up( (steps?|ratio|epochs?|iters?|iterations?|type|fraction|lr|init|period|schedule\w*|strategy))?(( is set to)?\s*[:=]\s*| is set to )(0|none|true|false|~|\w+)\s*%?$|\b(with|no|without|constant|linear|cosine|num|number of|using) (\w+ )?warm-?up\b|\bwarm-?up (ratio|schedule\w*)\b|\b0 warm-?up steps\b|\(warm-?up 0\)|\bwarm-?up model\b",
+        r"\bwarm-?up( (steps?|ratio|epochs?|iters?|iterations?|type|fraction|lr|init|period|schedule\w*|strategy))?(( is set to)?\s*[:=]\s*| is set to )(0|none|true|false|~|\w+)\s*%?$|\b(with|no|without|constant|linear|cosine|num|number of|using) (\w+ )?warm-?up\b|\bwarm-?up (ratio|schedule\w*)\b|\b0 warm-?up steps\b|\bwarm-?up steps? (will|as|is|are|must|should|from)\b|\bscaling warm-?up\b|\b(after|during) warm-?up\b|\bwarm-?up (done|completed?|finished|took|run)\b|\(warm-?up 0\)|\bwarm-?up model\b",
         "Warmup steps: 100",
     ),
     Rule(
@@ -111,7 +116,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Nothing,
-        r"\b(no|skip\w*|disabl\w*|enabl\w*|without) (the )?(validations?|sampling|evaluation|checkpoint\w*|warm-?up)\b|\bvalidate on 0\b",
+        r"\b(no|skip\w*|disabl\w*|enabl\w*|without) (the |\S+ ){0,3}(validations?|sampling|evaluation|checkpoint\w*|warm-?up)\b|\bvalidate on 0\b",
         "log_tracker_config not specified, skipping validation",
     ),
     Rule(

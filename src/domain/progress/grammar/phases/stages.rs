@@ -141,6 +141,22 @@ pub(super) const RULES: &[Rule] = &[
         r"^(\W|~|0|info)*(test|dev|val)( set)? ?:|^\W*class images (labels|instances|targets)\b",
         "Test: [   0/30]  Time: 6.602 (6.602)  Loss:   6.731 ( 6.731)",
     ),
+    // What is done with an evaluation, and what only speaks of its data.
+    Rule(
+        VALIDATION,
+        r"^(\W|0|info|rank)*(evaluating|validating)\b|\b(eval|evaluate|validate|evaluation|validation) (on|of|over)\b|\b(evaluating|validating|running|generating|rendering|performing|doing|begin|beginning|start|starting|started|launching)\b[^.]*\b(eval\w*|val|valid\w*)\b|\b(evaluation|validation)\b.*\b(begins?|starts?|started|running|finished|done|completed?)\b",
+        "Evaluating the model on the validation set",
+    ),
+    Rule(
+        PREPROCESSING,
+        r"\b(collect(ed|ing)|found|sampled|dropped|limiting|capped|auto-?\w+|splitting|size of|setting up|set ?up|adding|padding)\b[^.]*\b(eval|evaluation|val|validation)\b",
+        "Collecting validation images",
+    ),
+    Rule(
+        Verdict::Nothing,
+        r"\b(eval|evaluation|val|validation) (data ?set|data|split|row|sequence|input|plot|resolution)s?\b|\b(for|the) (eval|val)\b|\bat validation time\b|\b(eval|evaluation|validation)s? (disabled|enabled|will|checks?|steps\. )\b|\b(been|not|be) (validated|evaluated)\b|\brequires [^.]*\bvalidation steps\b",
+        "Eval dataset: 500 rows",
+    ),
     Rule(
         VALIDATION,
         r"\bvalidat(e|ed|es|ing|ion|ions)\b|\beval(uat(e|ed|ing|ion))?\b|\bval\b|\bvalid (steps?|loss|epochs?|acc\w*|batch\w*)\b|\bvalid on\b",
