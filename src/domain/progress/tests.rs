@@ -373,6 +373,40 @@ fn other_bars_inside_training_change_no_step() {
 }
 
 #[test]
+fn a_run_that_is_said_to_be_over_is_done_and_one_that_goes_on_is_not() {
+    let log = "step 5 loss: 0.5\nTraining completed\n";
+    assert_eq!(after(log).progress, Some(100.0));
+    let log = format!("{log}step 6 loss: 0.4\n");
+    assert_eq!(after(&log).progress, None);
+    assert_eq!(after("Training completed\n").progress, None, "nothing was trained");
+    let log =
+        "Epoch 1/2 - loss: 0.5\nTraining completed\nEpoch 2/2 - loss: 0.4\nTraining completed\n";
+    assert_eq!(after(log).progress, Some(100.0));
+}
+
+#[test]
+fn a_nameless_bar_that_comes_after_the_end_is_no_training() {
+    let log = "{'loss': 0.5, 'epoch': 0.5}\n100%|##| 60/60 [01:00<00:00, 1.00it/s]\n\
+               {'train_runtime': 60.0, 'epoch': 1.0}\nSaving model...\n";
+    let progress = after(&format!("{log}\r  0%|  | 0/32 [00:00<?, ?it/s]"));
+    assert_eq!((progress.step, progress.total_steps), (Some(60), Some(60)));
+    assert_eq!(progress.stage, Some(Stage::SavingCheckpoint));
+    assert_eq!(progress.progress, Some(100.0));
+}
+
+#[test]
+fn what_was_saved_before_training_is_no_checkpoint() {
+    let progress = after("Preprocessing the dataset\nProcessed dataset has been saved to /data\n");
+    assert_eq!(progress.stage, Some(Stage::Preprocessing));
+}
+
+#[test]
+fn a_part_of_a_script_is_no_step_of_a_training() {
+    assert_eq!(after("Step 4: Loading the model GPT2\n").step, None);
+    assert_eq!(after("Step 4: loss 0.5\n").step, Some(4));
+}
+
+#[test]
 fn a_total_announced_earlier_serves_later_steps() {
     let progress =
         after("Total steps: 23,040\n[INFO] [Rank 0] step=9698, skipped=0, iter time (s): 2.0\n");

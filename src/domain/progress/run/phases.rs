@@ -83,6 +83,12 @@ impl Run {
             {
                 None
             }
+            // What was saved before anything is trained is no checkpoint.
+            (Stage::SavingCheckpoint, None)
+                if reading.traits.is_past && self.known.stage == Some(Stage::Preprocessing) =>
+            {
+                None
+            }
             // Who says only afterwards that something was saved goes on with the training.
             (Stage::SavingCheckpoint, Some(known))
                 if reading.traits.is_past && known != stage && !self.is_at_end() =>

@@ -69,7 +69,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Nothing,
-        r"\b(is|are) scheduled to\b|\bsampler 0:",
+        r"\b(is|are) scheduled to\b|\bsampler 0:|\bcudnn\b|\bweight norm\b|\beval each\b",
         "Dataset 7 is scheduled to start at epoch 3, but training ends at epoch 3.",
     ),
     // Transfers: their bars count bytes or files.
