@@ -168,7 +168,7 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logs");
         let logs = std::fs::read_dir(folder).expect("the folder of the logs").flatten();
         let logs = logs.filter(|file| file.path().extension().is_some_and(|name| name == "log"));
-        let mut lines = super::super::tests::all_lines();
+        let mut lines = super::super::tests::lines::all_lines();
         let mut seen = BTreeSet::new();
         for log in logs {
             let log = std::fs::read(log.path()).expect("a log");
