@@ -13,9 +13,12 @@ pub(super) enum Place {
         /// A sign stands before it.
         has_sign: bool,
     },
-    /// Not in digits: nan or infinite.
-    Word(&'static [u8]),
+    /// Not in digits: this one of [`WORDS`].
+    Word(u8),
 }
+
+/// What trainers print instead of numbers: nan, infinite, and less than all numbers.
+const WORDS: [&[u8]; 3] = [b"nan", b"inf", b"-inf"];
 
 impl Place {
     /// Where `text` stands, which is a part of `line`; `None` where its ends are not those of runs.
@@ -23,9 +26,9 @@ impl Place {
         if !text.iter().any(u8::is_ascii_digit) {
             let number = decimal(text)?;
             return Some(Self::Word(match number {
-                number if number.is_nan() => b"nan",
-                number if number > 0.0 => b"inf",
-                _ => b"-inf",
+                number if number.is_nan() => 0,
+                number if number > 0.0 => 1,
+                _ => 2,
             }));
         }
         let start = (text.as_ptr() as usize).checked_sub(line.as_ptr() as usize)?;
@@ -39,7 +42,7 @@ impl Place {
 
     pub(super) fn text<'a>(self, line: &'a [u8], runs: &[Run]) -> &'a [u8] {
         match self {
-            Self::Word(word) => word,
+            Self::Word(word) => WORDS[usize::from(word)],
             Self::Runs { first, last, has_sign } => {
                 let start = usize::from(runs[usize::from(first)].0) - usize::from(has_sign);
                 &line[start..usize::from(runs[usize::from(last)].1)]

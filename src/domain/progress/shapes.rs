@@ -85,39 +85,43 @@ impl Shapes {
         if line.len() > LINE_BYTES_MAX {
             return Claims::of(line).reading();
         }
-        self.as_recent(line)
-            .or_else(|| self.as_known(line, Words::Known))
-            .unwrap_or_else(|| self.learn(line))
+        if let Some((at, layout)) = self.find_recent(line) {
+            let known = &self.known[at];
+            return known.reading(line, &known.layouts[layout].runs);
+        }
+        if let Some(at) = self.find(line, Words::Known) {
+            return self.known[at].reading(line, &self.shape.runs);
+        }
+        self.learn(line)
     }
 
-    /// What a line says that is laid out as one that came a short while ago.
-    fn as_recent(&mut self, line: &[u8]) -> Option<LineReading> {
+    /// Where what is known of a line stands that is laid out as one that came a short while ago, and which
+    /// of its layouts that is.
+    fn find_recent(&mut self, line: &[u8]) -> Option<(usize, usize)> {
         for (nth, &at) in self.recent.iter().enumerate() {
             let Some(known) = self.known.get(at) else { continue };
-            if let Some(layout) = known.layouts.iter().find(|layout| layout.fits(line)) {
-                let reading = known.reading(line, &layout.runs);
+            if let Some(layout) = known.layouts.iter().position(|layout| layout.fits(line)) {
                 // One place further to the front each time.
                 self.recent.swap(nth, nth.saturating_sub(1));
-                return Some(reading);
+                return Some((at, layout));
             }
         }
         None
     }
 
-    /// What a line says whose shape is known.
-    fn as_known(&mut self, line: &[u8], words: Words) -> Option<LineReading> {
+    /// Where what is known of the shape of a line stands.
+    fn find(&mut self, line: &[u8], words: Words) -> Option<usize> {
         self.shape.take(line, words, &mut self.words)?;
         match *self.by_text.get(&*self.shape.text)? {
-            Meaning::Words(more) if words == Words::Known => self.as_known(line, more),
+            Meaning::Words(more) if words == Words::Known => self.find(line, more),
             Meaning::Words(_) => None,
             Meaning::Claims(at) => {
-                let known = &mut self.known[at];
                 if self.recent.contains(&at) {
-                    known.remember(Layout::new(line, &self.shape.runs));
+                    self.known[at].remember(Layout::new(line, &self.shape.runs));
                 } else {
                     self.recent[RECENT_MAX - 1] = at;
                 }
-                Some(known.reading(line, &self.shape.runs))
+                Some(at)
             }
         }
     }

@@ -25,6 +25,9 @@ impl Run {
     /// Whether a line in prose belongs to the evaluation that is under way: what it tells has no count of the
     /// training's.
     fn is_of_evaluation(&self, reading: &LineReading) -> bool {
+        if self.known.stage != Some(Stage::Validation) {
+            return false;
+        }
         let is_of_training =
             |track: &Track| track.total.is_some() && track.total == reading.total_steps;
         let tracks = [self.whole, self.within];
@@ -35,8 +38,7 @@ impl Run {
             Some(step) => self.whole.is_none_or(|whole| step > whole.done),
             None => reading.whole.is_some() || reading.epoch.is_some(),
         };
-        self.known.stage == Some(Stage::Validation)
-            && !reading.counter.is_bar
+        !reading.counter.is_bar
             && (reading.loss.is_some() || reading.step.is_some())
             && !reading.traits.says_training_loss
             && !is_counted
