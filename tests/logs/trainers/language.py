@@ -82,7 +82,7 @@ def deepspeed_chat(log, epochs=2, batches=40):
     def info(where, text, **true):
         log.say(f"[{log.clock('%Y-%m-%d %H:%M:%S,%3f')}] [INFO] [{where}] {text}", **true)
 
-    info("runner.py:463:main", "deepspeed_main: --num_gpus 1 main.py --num_train_epochs 2 --print_loss", stage=ANY)
+    info("runner.py:463:main", "deepspeed_main: --num_gpus 1 main.py --num_train_epochs 2 --print_loss", stage=ANY, epochs=ANY)
     log.aside("Loading cached dataset shards", 2, frames=1, stage=ANY)
     info("utils.py:800:see_memory_usage", "MA 2.47 GB Max_MA 2.47 GB CA 2.48 GB Max_CA 2 GB")
     log.say("***** Running training *****", stage=TRAINING)

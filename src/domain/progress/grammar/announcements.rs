@@ -49,7 +49,7 @@ const TOTALS: &[Form] = &[
         example: "Training for 1000 steps",
     },
     Form {
-        pattern: r#"(?:^|[\s'"`{(,]|--(?:\w+\.)?)max_(?:train_)?(?:iters?|steps|updates?)["']?(?:\s*[:=]\s*|\s["']?)(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)|\bcfg\.steps=(?<configured>NUMBER)\b"#,
+        pattern: r#"(?:^|[\s'"`{(,]|--(?:\w+\.)?)max_(?:train_|num_)?(?:iters?|iterations|steps|updates?)["']?(?:\s*[:=]\s*|\s["']?)(?<asked>NUMBER)\b|\bmaximum\s+steps\s*=\s*(?<most>NUMBER)|\bcfg\.steps=(?<configured>NUMBER)\b"#,
         example: "max_iter: 110000",
     },
     Form {
@@ -61,8 +61,12 @@ const TOTALS: &[Form] = &[
         example: "Starting MAML for 20 meta epoch(s)",
     },
     Form {
-        pattern: r#"(?:^|[^\w.\\-])(?:scheduled\s+|training\s+|total\s+|num_(?:train_)?|max_|n_|total_)?epochs["']?\s*[:=]\s*["']?(?<askedepochs>NUMBER)\b"#,
+        pattern: r#"(?:^|[^\w.\\-]|\btrainer\.)(?:scheduled\s+|training\s+|total\s+|num_(?:train_)?|max_|n_|total_)?epochs["']?\s*[:=]\s*["']?(?<askedepochs>NUMBER)\b"#,
         example: "Scheduled epochs: 310. LR stepped per epoch.",
+    },
+    Form {
+        pattern: r#"\s--(?:\w+\.)?(?:num_train_|num_|max_train_|max_)?epochs[=\s]["']?(?<askedepochs>NUMBER)\b"#,
+        example: "accelerate launch train.py --num_train_epochs 10 --lr 1e-4",
     },
     Form {
         pattern: r#"\b(?:max|total)_epoch["']?[\s:=]+(?<askedepochs>NUMBER)\b"#,

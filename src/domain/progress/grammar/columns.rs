@@ -24,6 +24,8 @@ const NAMES: &[(&str, Column)] = &[
     ("training loss", Column::Loss),
     ("train loss", Column::Loss),
     ("main/loss", Column::Loss),
+    // The sum of the parts, in the older ones of Ultralytics.
+    ("total", Column::Loss),
 ];
 
 /// The names of columns.
@@ -98,6 +100,15 @@ impl Columns {
         is_table.then_some(columns)
     }
 
+    /// The loss in the columns before a bar, as `147/299  2.3G  0.026  0.018  0  0.044  122  640: 100%|…`.
+    pub(in super::super) fn loss_before_bar<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let end = memchr::memmem::find(line, b"%|")?;
+        let cells = line[..end].split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty());
+        let is_epoch = |cell: &&[u8]| cell[0].is_ascii_digit() && cell.contains(&b'/');
+        cells.clone().next().filter(is_epoch)?;
+        cells.clone().nth(self.loss?.into()).filter(|cell| is_number(cell))
+    }
+
     /// What a row under the heading tells; `None` where the line is no row.
     pub(in super::super) fn row<'a>(&self, line: &'a [u8]) -> Option<Row<'a>> {
         let mut cells = [&b""[..]; COLUMNS_MAX];
@@ -108,12 +119,6 @@ impl Columns {
             cells[count] = cell;
             count += 1;
         }
-        let is_number = |cell: &[u8]| {
-            cell.first().is_some_and(u8::is_ascii_digit)
-                && cell.iter().all(|byte| {
-                    byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'e' | b'-' | b'+')
-                })
-        };
         let cell = |place: Option<u8>| {
             place
                 .and_then(|at| cells[..count].get(usize::from(at)).copied())
@@ -127,6 +132,13 @@ impl Columns {
             && row.loss.is_some() == self.loss.is_some();
         is_row.then_some(row)
     }
+}
+
+fn is_number(cell: &[u8]) -> bool {
+    cell.first().is_some_and(u8::is_ascii_digit)
+        && cell
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'e' | b'-' | b'+'))
 }
 
 #[cfg(test)]
@@ -156,6 +168,17 @@ mod tests {
         assert_eq!(
             row(notebook, "1000\t0.077900\t0.298412\t34.118213"),
             Some([None, Some("1000"), Some("0.077900")])
+        );
+        let yolo =
+            "     Epoch   gpu_mem       box       obj       cls     total    labels  img_size";
+        let columns = Columns::of_heading(yolo.as_bytes()).expect("a heading");
+        let bar = b"   147/299      2.3G   0.02617   0.01851         0   0.04468        22       640: 100%|##| 38/38 [00:09<00:00]";
+        assert_eq!(columns.loss_before_bar(bar), Some(&b"0.04468"[..]));
+        assert_eq!(
+            columns.loss_before_bar(
+                b"     Class   Images   Labels  P  R  mAP@.5: 14%|#| 1/7 [00:00<00:00]"
+            ),
+            None
         );
         assert_eq!(row(fastai, "Better model found at epoch 3"), None);
         assert_eq!(row("Epoch gpu_mem box obj cls", "3/49 11.9G 0.02"), None);

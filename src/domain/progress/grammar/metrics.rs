@@ -30,18 +30,27 @@ const EVALUATION_REPORT: Form = Form {
     example: "{'eval_loss': 0.71, 'eval_runtime': 3.2, 'epoch': 2.0}",
 };
 
+/// Of methods that learn by reinforcement.
+const TRAINING_REPORT: Form = Form {
+    pattern: r"\b(?:actor|critic|perf)/\w+\S*:\s*-?\d",
+    example: "step:40 - val-core/acc/mean@32:0.5 - actor/pg_loss:0.1",
+};
+
 const FIRST_SUBJECT: Form = Form {
     pattern: r"(?<foreign>валидац|Валидац|验证|評価|検証|검증|évaluation)|обучен|训练|訓練|学習|훈련|\b(?:(?<evaluation>valid\w*|eval\w*|val|test|dev|cv)|train\w*|loss)(?:\b|_)",
     example: "validation loss at iteration 500 | lm loss value: 2.470915E+00",
 };
 
-const ALL: [Form; 5] = [LEARNING_RATE, STEP_TIME, RUN_SUMMARY, EVALUATION_REPORT, FIRST_SUBJECT];
+const ALL: [Form; 6] =
+    [LEARNING_RATE, STEP_TIME, RUN_SUMMARY, EVALUATION_REPORT, TRAINING_REPORT, FIRST_SUBJECT];
 
 static LEARNING_RATE_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(LEARNING_RATE.pattern));
 static STEP_TIME_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(STEP_TIME.pattern));
 static RUN_SUMMARY_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(RUN_SUMMARY.pattern));
 static EVALUATION_REPORT_PATTERN: LazyLock<Regex> =
     LazyLock::new(|| pattern(EVALUATION_REPORT.pattern));
+static TRAINING_REPORT_PATTERN: LazyLock<Regex> =
+    LazyLock::new(|| pattern(TRAINING_REPORT.pattern));
 static FIRST_SUBJECT_PATTERN: LazyLock<Regex> = LazyLock::new(|| pattern(FIRST_SUBJECT.pattern));
 
 /// The expressions of the tables.
@@ -74,7 +83,7 @@ pub(in super::super) fn is_run_summary(line: &[u8]) -> bool {
 }
 
 pub(in super::super) fn is_evaluation_report(line: &[u8]) -> bool {
-    EVALUATION_REPORT_PATTERN.is_match(line)
+    EVALUATION_REPORT_PATTERN.is_match(line) && !TRAINING_REPORT_PATTERN.is_match(line)
 }
 
 /// Whether a line that speaks of both training and evaluation is about the latter.

@@ -22,6 +22,11 @@ const PREFIXES: &[Form] = &[
         example: "[INFO] INFO     Step 5",
     },
     Form { pattern: r"^\[rank\s?\d+\]:?\s+", example: "[rank1]: Step 5" },
+    // mpirun.
+    Form {
+        pattern: r"^\[\d+,[^\]\s]*\]<std(?:out|err)>:\s*",
+        example: "[1,mpirank:0,algo-1]<stdout>:Step 5",
+    },
 ];
 
 static EACH: LazyLock<Vec<Regex>> =

@@ -164,6 +164,11 @@ impl Run {
 
     /// Reads rows of a table by the columns that its heading named.
     fn read_table(&mut self, line: &[u8], reading: &mut LineReading) {
+        if reading.counter.is_bar && reading.loss.is_none() {
+            let columns = self.columns.as_ref();
+            reading.loss =
+                columns.and_then(|columns| columns.loss_before_bar(line)).and_then(decimal);
+        }
         let is_bare = reading.step.is_none() && reading.epoch.is_none() && !reading.counter.is_bar;
         if !is_bare {
             return;

@@ -39,7 +39,7 @@ impl Run {
         }
         self.announced.asked_steps = new.asked_steps.or(self.announced.asked_steps);
         self.announced.epochs = self.announced.epochs.or(new.epochs);
-        self.announced.asked_epochs = self.announced.asked_epochs.or(new.asked_epochs);
+        self.announced.asked_epochs = new.asked_epochs.or(self.announced.asked_epochs);
         self.announced.batches = new.batches.or(self.announced.batches);
         if new != Announced::default() {
             self.show();
@@ -109,7 +109,9 @@ impl Run {
             self.epochs.take(reading, announced, true, false);
             return;
         }
-        self.take_whole_ahead(reading, curves);
+        if self.whole.is_none_or(|whole| whole.is_of_evaluations) {
+            self.take_whole_ahead(reading, curves);
+        }
         if reading.epoch.is_none() {
             return;
         }

@@ -39,6 +39,19 @@ impl Run {
             Label::Examples => return Place::Within,
             _ => {}
         }
+        let is_too_fast = reading.seconds_per_step < Some(LEAST_SECONDS_PER_STEP);
+        if reading.counter.is_bar
+            && reading.seconds_per_step.is_some()
+            && is_too_fast
+            && reading.loss.is_none()
+        {
+            // A download, whose first frames told no speed.
+            let is_known = |track: &Track| track.is_of(reading) && !track.carries_loss;
+            if self.whole.as_ref().is_some_and(is_known) {
+                self.forget_counters();
+            }
+            return Place::Other(Stage::Preprocessing);
+        }
         if reading.counter.is_bar
             && reading.whole > reading.total_steps
             && reading.total_steps.is_some()
@@ -258,6 +271,9 @@ impl Run {
         self.pace = super::Pace::default();
     }
 }
+
+/// No step of a training takes less.
+const LEAST_SECONDS_PER_STEP: f64 = 20e-6;
 
 /// Preparations that are logged no sooner than they are done take less.
 const LONG_SECONDS: f64 = 600.0;

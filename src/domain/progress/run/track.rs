@@ -1,6 +1,7 @@
 //! A counter of a run with its history.
 
 use super::super::line::{Counter, Label, LineReading};
+use super::super::stage::Stage;
 
 /// A counter, and how it has moved.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +21,8 @@ pub(super) struct Track {
     pub(super) is_from_zero: bool,
     /// It was said to be of the whole run.
     pub(super) is_explicit: bool,
+    /// No line of training told it, only evaluations did.
+    pub(super) is_of_evaluations: bool,
     /// Losses came with it.
     pub(super) carries_loss: bool,
 }
@@ -31,6 +34,7 @@ impl Track {
             runs_through: 0,
             idle: 0,
             is_explicit: false,
+            is_of_evaluations: reading.stage == Some(Stage::Validation),
             is_from_zero: !reading.counter.is_bar && step == 0 && reading.loss.is_some(),
             counter: reading.counter,
             done: step,

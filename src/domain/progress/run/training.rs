@@ -62,7 +62,10 @@ impl Run {
         // What was over was a part of the run.
         let is_full = reading.step.is_some() && reading.step == reading.total_steps;
         let goes_on = reading.step.or(reading.whole) > self.known.step && !is_full;
-        self.is_over &= !(goes_on || reading.epoch > self.epochs.told);
+        let is_of_epoch = reading.loss.is_some()
+            || reading.total_epochs.is_some()
+            || reading.traits.epoch_form == EpochForm::Begins;
+        self.is_over &= !(goes_on || (is_of_epoch && reading.epoch > self.epochs.told));
         if self.may_be_setting(reading) {
             self.pending = Some(Box::new(reading.clone()));
             self.is_pending_last = true;

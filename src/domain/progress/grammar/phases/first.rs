@@ -4,6 +4,12 @@ use super::{Rule, SAVING, TRAINING, VALIDATION, Verdict};
 
 /// These come before the others.
 pub(super) const RULES: &[Rule] = &[
+    // What would be so if a run ended.
+    Rule(
+        Verdict::Nothing,
+        r"\b(if|when|once|until|after|before|whether|unless) (\w+ ){0,3}(training|run|job)\b[^.]*\b(done|completed?|finish\w*|end(s|ed)|stop\w*)\b",
+        "This can cause unreliable results if further training is done.",
+    ),
     // How a run ended.
     Rule(
         Verdict::Over,
