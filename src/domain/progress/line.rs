@@ -76,8 +76,10 @@ pub(super) enum RunEvent {
     Begins,
     /// Training is said to go on now.
     Trains,
-    /// It is over.
+    /// It is over, in whichever way.
     Ends,
+    /// It is over, and all of it was done.
+    Completes,
     /// A program died.
     Dies,
     /// One of several trainings begins or ends.

@@ -2,7 +2,7 @@
 
 use super::super::grammar::announcements::{self, Announced};
 use super::super::grammar::counters::{Count, Counted, Counters, Percentage};
-use super::super::grammar::phases::{Verdict, is_past, verdict_of_words};
+use super::super::grammar::phases::{Verdict, is_incomplete, is_past, verdict_of_words};
 use super::super::grammar::words::plain_words;
 use super::super::grammar::{epochs, losses, metrics, percentages, steps};
 use super::super::line::{Label, RunEvent};
@@ -17,9 +17,9 @@ impl<'a> Claims<&'a [u8]> {
         let words = plain_words(line);
         let verdict = verdict_of_words(&words);
         let mut claims = Self::default();
-        claims.traits.event = event_of(verdict, line);
+        claims.traits.event = event_of(verdict, &words, line);
         if metrics::is_run_summary(line) {
-            claims.traits.event = RunEvent::Ends;
+            claims.traits.event = RunEvent::Completes;
             return claims;
         }
         let loss = losses::loss(line);
@@ -125,11 +125,12 @@ fn is_of_evaluation(line: &[u8], verdict: Verdict, has_loss: bool, is_round: boo
     }
 }
 
-fn event_of(verdict: Verdict, line: &[u8]) -> RunEvent {
+fn event_of(verdict: Verdict, words: &[u8], line: &[u8]) -> RunEvent {
     match verdict {
         _ if announcements::tells_part(line) => RunEvent::Part,
-        Verdict::Over => RunEvent::Ends,
-        _ if announcements::tells_end(line) => RunEvent::Ends,
+        Verdict::Over if is_incomplete(words) => RunEvent::Ends,
+        Verdict::Over => RunEvent::Completes,
+        _ if announcements::tells_end(line) => RunEvent::Completes,
         Verdict::Trouble if announcements::tells_death(line) => RunEvent::Dies,
         Verdict::Nothing | Verdict::Trouble => RunEvent::None,
         _ if announcements::begins_run(line) => RunEvent::Begins,

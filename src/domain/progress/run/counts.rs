@@ -174,7 +174,7 @@ impl Run {
         self.known.restarts = self.known.restarts.saturating_add(u32::from(!is_counted));
         self.known.progress = None;
         self.told_percent = None;
-        self.is_over = false;
+        (self.is_over, self.is_complete) = (false, false);
         self.pace = Pace::default();
         curves.go_back(step);
     }

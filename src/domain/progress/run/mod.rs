@@ -76,6 +76,8 @@ pub(super) struct Run {
     has_said_beginning: bool,
     /// The run was said to be over.
     is_over: bool,
+    /// It was said to have been over with all that was to be done.
+    is_complete: bool,
     has_loss: bool,
     /// Which part of the loss is taken for it, as long as no other one is seen.
     loss_part: Option<LossPart>,
@@ -123,6 +125,7 @@ impl Run {
             RunEvent::Begins => self.begin(),
             RunEvent::Trains => self.says_training = true,
             RunEvent::Ends => self.is_over = true,
+            RunEvent::Completes => (self.is_over, self.is_complete) = (true, true),
             RunEvent::Dies => self.has_died = true,
             RunEvent::Part => self.is_one_of_many = true,
             RunEvent::None => {}

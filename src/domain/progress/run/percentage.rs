@@ -99,10 +99,10 @@ impl Run {
         self.known.basis = basis;
     }
 
-    /// A run that is said to be over has done all that nothing counts, and the epoch that was its last.
+    /// A run that is said to be complete has done all that nothing counts, and the epoch that was its last.
     fn percentage_at_end(&self) -> Option<(f64, Option<Basis>)> {
         let has_begun = self.has_begun() || self.epochs.is_known();
-        if !self.is_over || !has_begun || self.is_one_of_many {
+        if !(self.is_over && self.is_complete && has_begun) || self.is_one_of_many {
             return None;
         }
         let is_last = |epochs: u64| self.epochs.index.saturating_add(1) >= epochs;

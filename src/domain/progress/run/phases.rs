@@ -11,7 +11,7 @@ impl Run {
     /// A run begins: of what was told before any step was taken, nothing is known to hold for it.
     pub(super) fn begin(&mut self) {
         self.restart_announced = true;
-        self.is_over = false;
+        (self.is_over, self.is_complete) = (false, false);
         self.says_training = true;
         let has_trained = self.has_loss || self.known.step.is_some_and(|step| step > 0);
         // Some say it several times, and in between what the run will take.

@@ -66,6 +66,7 @@ impl Run {
             || reading.total_epochs.is_some()
             || reading.traits.epoch_form == EpochForm::Begins;
         self.is_over &= !(goes_on || (is_of_epoch && reading.epoch > self.epochs.told));
+        self.is_complete &= self.is_over;
         if self.may_be_setting(reading) {
             self.pending = Some(Box::new(reading.clone()));
             self.is_pending_last = true;

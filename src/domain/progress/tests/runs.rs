@@ -75,6 +75,11 @@ fn a_run_that_is_said_to_be_over_is_done_and_one_that_goes_on_is_not() {
     let log = format!("{log}step 6 loss: 0.4\n");
     assert_eq!(after(&log).progress, None);
     assert_eq!(after("Training completed\n").progress, None, "nothing was trained");
+    for other in
+        ["Training interrupted by user", "Early stopping at step 5", "Training failed: 12", "Done."]
+    {
+        assert_eq!(after(&format!("step 5 loss: 0.5\n{other}\n")).progress, None, "{other}");
+    }
     let log =
         "Epoch 1/2 - loss: 0.5\nTraining completed\nEpoch 2/2 - loss: 0.4\nTraining completed\n";
     assert_eq!(after(log).progress, Some(100.0));

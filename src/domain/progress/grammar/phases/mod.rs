@@ -71,9 +71,14 @@ const TENSE: &str = r"\b(?:(?<past>loaded|saved|wrote|written|stored|exported|re
 static TENSE_PATTERN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(&format!("(?-u){TENSE}")).expect("the expression compiles"));
 
+/// Whether what is over was not all done, or is not said to have been the training.
+const INCOMPLETE: &str = r"\b(abort|cancel|interrupt|fail|stopped|early|terminat|kill)\w*|^\W*(done|finished)\W*(0\W*)?(steps\W*)?$";
+static INCOMPLETE_PATTERN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(&format!("(?-u){INCOMPLETE}")).expect("the expression compiles"));
+
 /// The expressions for prose.
 pub(super) fn patterns() -> impl Iterator<Item = &'static str> {
-    rules().map(|rule| rule.1).chain([TENSE])
+    rules().map(|rule| rule.1).chain([TENSE, INCOMPLETE])
 }
 
 fn compiled<'a>(rules: impl IntoIterator<Item = &'a str>) -> RegexSet {
@@ -84,6 +89,12 @@ fn compiled<'a>(rules: impl IntoIterator<Item = &'a str>) -> RegexSet {
 /// Whether the [`plain_words`] of a line say that something was saved, not that it is being saved.
 pub(in super::super) fn is_past(words: &[u8]) -> bool {
     TENSE_PATTERN.captures(words).is_some_and(|found| found.name("past").is_some())
+}
+
+/// Whether the [`plain_words`] of a line that says that a run is over say that it ended before all was done, or
+/// nothing but that something is done.
+pub(in super::super) fn is_incomplete(words: &[u8]) -> bool {
+    INCOMPLETE_PATTERN.is_match(words)
 }
 
 /// What a progress bar counts, by the description before it: the name of the job in some trainers.
