@@ -80,8 +80,8 @@ pub(super) struct Told {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Curves {
     points: Vec<Point>,
-    /// So many steps are one point; 0 stands for 1.
-    width: u64,
+    /// Two to this power are the steps of one point.
+    width_log2: u32,
     checkpoints: Vec<u64>,
 }
 
@@ -128,8 +128,8 @@ impl Curves {
         if told.loss.is_none() && told.learning_rate.is_none() && told.seconds_per_step.is_none() {
             return;
         }
-        let width = self.width.max(1);
-        let is_of_last = self.points.last().is_some_and(|last| last.step / width == step / width);
+        let nth = |step: u64| step >> self.width_log2;
+        let is_of_last = self.points.last().is_some_and(|last| nth(last.step) == nth(step));
         if !is_of_last {
             self.points.push(Point::default());
         }
@@ -168,17 +168,17 @@ impl Curves {
     fn thin_out(&mut self) {
         // Where points are far apart, one doubling may not join any two.
         while self.points.len() > POINTS_MAX {
-            let width = self.width.max(1).saturating_mul(2);
-            if width == u64::MAX {
+            if self.width_log2 == u64::BITS - 1 {
                 // Steps that went up and down are in no order: no width joins them.
                 keep_every_second(&mut self.points);
                 continue;
             }
-            self.width = width;
+            self.width_log2 += 1;
+            let nth = |step: u64| step >> self.width_log2;
             let mut joined: Vec<Point> = Vec::with_capacity(POINTS_MAX);
             for point in self.points.drain(..) {
                 match joined.last_mut() {
-                    Some(last) if last.step / width == point.step / width => {
+                    Some(last) if nth(last.step) == nth(point.step) => {
                         last.step = point.step;
                         last.loss.join(point.loss);
                         last.seconds_per_step.join(point.seconds_per_step);

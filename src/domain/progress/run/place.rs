@@ -26,10 +26,9 @@ impl Run {
         let Some(step) = reading.step else { return Place::Echo };
         let place = self.place_of(step, reading);
         // What was put aside stays there, frame by frame, until losses come with it.
-        self.aside = match place {
-            Place::Other(stage) => Some((Track::of(reading, step, self.epochs.index), stage)),
-            _ => self.aside,
-        };
+        if let Place::Other(stage) = place {
+            self.aside = Some((Track::of(reading, step, self.epochs.index), stage));
+        }
         place
     }
 
