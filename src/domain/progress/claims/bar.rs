@@ -40,7 +40,13 @@ impl<'a> Claims<&'a [u8]> {
         claims.traits.has_last_index = bar.is_rich || row.is_some();
         claims.counter = Counter {
             name: hash(&name),
-            label: label_of_bar(bar, &name, described.epochs.epoch.is_some(), &counters),
+            label: label_of_bar(
+                bar,
+                &name,
+                described.epochs.epoch.is_some(),
+                claims.loss.is_some(),
+                &counters,
+            ),
             is_bar: true,
             is_first_frame: bar.is_first_frame,
         };
@@ -98,6 +104,7 @@ fn label_of_bar(
     bar: &Bar<'_>,
     name: &[u8],
     describes_epoch: bool,
+    has_loss: bool,
     counters: &Counters<&[u8]>,
 ) -> Label {
     let says_step = contains(name, b"step") || contains(name, b"iter") || contains(name, b"update");
@@ -113,7 +120,7 @@ fn label_of_bar(
     match () {
         () if contains(bar.postfix, b"reduced_train_loss") => Label::Whole,
         () if counts_epochs && counters.epochs.epoch.is_none() => Label::Epochs,
-        () if is_of_epoch && !says_step => Label::OfEpoch,
+        () if (is_of_epoch && !says_step) || (bar.is_of_epoch && has_loss) => Label::OfEpoch,
         () if says_step
             && ["overall", "total", "global"]
                 .iter()

@@ -37,8 +37,10 @@ impl<'a> Claims<&'a [u8]> {
         if is_of_evaluation(line, verdict, loss.is_some(), is_round) {
             claims.stage = Some(Stage::Validation);
             claims.take_epochs(&counters.epochs);
-            claims.whole =
-                whole.filter(|whole| whole.counted == Counted::Whole).map(|whole| whole.done);
+            let of_run = whole.filter(|whole| whole.counted == Counted::Whole);
+            let at_start = first.filter(|first| first.total.is_none() && begins_with_count(line));
+            claims.whole = of_run.or(at_start).map(|count| count.done);
+            claims.counter.label = if of_run.is_some() { Label::Whole } else { Label::Steps };
             return claims;
         }
         if matches!(verdict, Verdict::Nothing | Verdict::Trouble | Verdict::Over) && loss.is_none()
@@ -123,6 +125,14 @@ fn is_of_evaluation(line: &[u8], verdict: Verdict, has_loss: bool, is_round: boo
         }
         _ => false,
     }
+}
+
+/// Whether a line begins with the number of a step: "Iter 20: Val loss 2.094".
+fn begins_with_count(line: &[u8]) -> bool {
+    let start = line.trim_ascii_start();
+    let is_word =
+        |word: &[u8]| start.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    is_word(b"step") || is_word(b"iter")
 }
 
 fn event_of(verdict: Verdict, words: &[u8], line: &[u8]) -> RunEvent {

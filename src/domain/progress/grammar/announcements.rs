@@ -53,7 +53,7 @@ const TOTALS: &[Form] = &[
         example: "max_iter: 110000",
     },
     Form {
-        pattern: r"\btotal\s+number\s+of\s+epochs|\bnum(?:ber\s+of)?\s+(?:training\s+)?epochs?\b[^:=\d]*[:=]\s*(?<epochs>NUMBER)",
+        pattern: r"\btotal\s+number\s+of\s+epochs|\bnum(?:ber\s+of)?\s+(?:training\s+)?epochs?\b(?<between>[^:=\d]*)[:=]\s*(?<epochs>NUMBER)",
         example: "  num epochs / epoch数: 20",
     },
     Form {
@@ -175,13 +175,14 @@ pub(in super::super) fn announced(line: &[u8]) -> Announced<&[u8]> {
         let is_of_the_rest = text("between").is_some_and(|between| {
             between.windows(9).any(|window| window.eq_ignore_ascii_case(b"remaining"))
         });
-        if !is_of_the_rest {
-            all.steps = all.steps.or_else(|| {
-                ["steps", "iters", "ofiters", "chinese", "japanese", "korean"]
-                    .into_iter()
-                    .find_map(text)
-            });
+        if is_of_the_rest {
+            continue;
         }
+        all.steps = all.steps.or_else(|| {
+            ["steps", "iters", "ofiters", "chinese", "japanese", "korean"]
+                .into_iter()
+                .find_map(text)
+        });
         all.asked_steps =
             all.asked_steps.or_else(|| ["asked", "most", "configured"].into_iter().find_map(text));
         let epochs = ["epochs", "forepochs", "ofepochs", "germanepochs"].into_iter().find_map(text);

@@ -25,6 +25,8 @@ pub(in super::super) struct Bar<'a> {
     pub(in super::super) is_rich: bool,
     /// It is drawn in a form that only evaluations have.
     pub(in super::super) is_of_evaluation: bool,
+    /// It is drawn in a form that counts batches of an epoch.
+    pub(in super::super) is_of_epoch: bool,
     /// What the trainer hung on: losses, rates.
     pub(in super::super) postfix: &'a [u8],
 }
@@ -72,7 +74,7 @@ const OTHER: &[Form] = &[
     },
     // Keras, old and new; in the first epoch it may not know how many there are.
     Form {
-        pattern: r"^\s*(?<done>\d+)/(?:(?<total>\d+)|unknown)\s+
+        pattern: r"^\s*(?<ofepoch>)(?<done>\d+)/(?:(?<total>\d+)|unknown)\s+
           (?:\[[=>.\s]+\]|(?:\xe2[\x94\x95][\x80-\xbf])(?:\xe2[\x94\x95][\x80-\xbf]|\s)*\d|-\s\d+s|\d+m?s\s\d+[mu]?s/step\b)(?<postfix>.*)$",
         example: " 12/100 [==>...........................] - ETA: 3s - loss: 0.312",
     },
@@ -180,6 +182,7 @@ fn bar<'a>(
         loss: text("loss"),
         is_rich: found.name("bullet").is_some(),
         is_of_evaluation,
+        is_of_epoch: found.name("ofepoch").is_some(),
         postfix: text("postfix").unwrap_or_default(),
     })
 }

@@ -15,6 +15,14 @@ const STEPS: &[Form] = &[
         pattern: r"\btraining\sepoch\s\d+,\siteration\s(?<whole>\d+)/(?<steps>\d+)",
         example: "Training epoch 0, iteration 126/149 | lr: 3e-05 | global_step: 126",
     },
+    Form {
+        pattern: r"^\W*total_timesteps\s+\|\s+(?<whole>\d+)\s",
+        example: "|    total_timesteps      | 4096        |",
+    },
+    Form {
+        pattern: r"\[train\]\s+epoch[:=]\s*\d+,\s+iter[:=]\s*(?<whole>\d+)/(?<steps>\d+)",
+        example: "[INFO] [TRAIN] epoch: 1, iter: 20/500, loss: 2.0859, lr: 0.009657",
+    },
     // Three counts: those that taught something, all, and all tries.
     Form {
         pattern: r"\bat\siteration\s\d+/(?<whole>\d+)/\d+\b",

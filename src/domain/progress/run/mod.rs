@@ -197,6 +197,7 @@ impl Run {
 
     /// Whether any training has been seen.
     fn has_begun(&self) -> bool {
-        self.has_loss || self.whole.is_some() || self.within.is_some()
+        let is_counted = self.whole.is_some_and(|whole| !whole.is_of_evaluations);
+        self.has_loss || is_counted || self.within.is_some()
     }
 }

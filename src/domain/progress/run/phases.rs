@@ -2,10 +2,11 @@
 
 use super::super::grammar::announcements::Announced;
 use super::super::grammar::counters::EpochForm;
-use super::super::line::{LineReading, RunEvent};
+use super::super::line::{Label, LineReading, RunEvent};
 use super::super::series::Curves;
 use super::super::stage::Stage;
 use super::Run;
+use super::track::Track;
 
 impl Run {
     /// A run begins: of what was told before any step was taken, nothing is known to hold for it.
@@ -109,7 +110,10 @@ impl Run {
             self.epochs.take(reading, announced, true, false);
             return;
         }
-        if self.whole.is_none_or(|whole| whole.is_of_evaluations) {
+        // A line that begins with a step tells where the training is, unless it counts something else.
+        let is_near = |whole: &Track| reading.whole <= Some(whole.done + whole.done / 4 + 10);
+        let is_of_run = |whole: &Track| reading.counter.label == Label::Steps && is_near(whole);
+        if self.whole.is_none_or(|whole| whole.is_of_evaluations || is_of_run(&whole)) {
             self.take_whole_ahead(reading, curves);
         }
         if reading.epoch.is_none() {

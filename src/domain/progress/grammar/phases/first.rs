@@ -4,10 +4,10 @@ use super::{Rule, SAVING, TRAINING, VALIDATION, Verdict};
 
 /// These come before the others.
 pub(super) const RULES: &[Rule] = &[
-    // What would be so if a run ended.
+    // What would be so if a run ended, and what evaluators of Ignite say of themselves, too.
     Rule(
         Verdict::Nothing,
-        r"\b(if|when|once|until|after|before|whether|unless) (\w+ ){0,3}(training|run|job)\b[^.]*\b(done|completed?|finish\w*|end(s|ed)|stop\w*)\b",
+        r"\b(if|when|once|until|after|before|whether|unless) (\w+ ){0,3}(training|run|job)\b[^.]*\b(done|completed?|finish\w*|end(s|ed)|stop\w*)\b|\bengine run (complete|resuming|starting|terminat\w*)",
         "This can cause unreliable results if further training is done.",
     ),
     // How a run ended.
@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Over,
-        r"\b(finish|finished|completed|ended|stopped|end of) (the )?(model )?(train|training|fine-?tuning)( (run|job|loop))?\W*(0|in|after|$)|^\W*(finished|done)( training)?\W*0? ?(steps)?\W*$|\bwaiting for w&b process to finish\b|^(\W|~|0)*training time: [0~]|\bearly stopp(ed|ing) (at|after|triggered)\b|^stopping\. best iteration",
+        r"\b(finish|finished|completed|ended|stopped|end of) (the )?(model )?(train|training|fine-?tuning)( (run|job|loop))?\W*(0|in|after|$)|^\W*(finished|done)( training)?\W*0? ?(steps)?\W*$|\bwaiting for w&b process to finish\b|^(\W|~|0)*(total )?training time: [0~]|\bearly stopp(ed|ing) (at|after|triggered)\b|^stopping\. best iteration",
         "wandb: Waiting for W&B process to finish... (success).",
     ),
     Rule(
@@ -75,7 +75,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Nothing,
-        r"\b(is|are) scheduled to\b|\bsampler 0:|\bcudnn\b|\bweight norm\b|\beval each\b",
+        r"\b(is|are) scheduled to\b|\bsampler 0:|\bcudnn\b|\bweight norm\b|\beval each\b|\btrace cache\b",
         "Dataset 7 is scheduled to start at epoch 3, but training ends at epoch 3.",
     ),
     // Transfers: their bars count bytes or files.

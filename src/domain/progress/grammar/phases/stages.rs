@@ -177,6 +177,11 @@ pub(super) const RULES: &[Rule] = &[
         r"^\W*episode:? 0\b",
         "Episode: 59, Actions: 2351, reward: -18, Avg. reward: -19.900",
     ),
+    Rule(
+        TRAINING,
+        r"^\W*epoch ~ (~ )+(instances|targets|labels) (size|~)\W*$",
+        "      Epoch    GPU_mem   box_loss   cls_loss   dfl_loss  Instances       Size",
+    ),
     Rule(TRAINING, r"^\W*(train|time|rollout)/\W*$", "| train/                  |             |"),
     Rule(TRAINING, r"^tick 0 kimg 0", "tick 1201  kimg 4919.3   time 1d 02h 07m  sec/tick 58.3"),
     // Training, said in words.
