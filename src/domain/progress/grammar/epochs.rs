@@ -47,12 +47,17 @@ const EPOCHS: &[Form] = &[
         pattern: r"\sepch:(?<epoch>NUMBER)",
         example: "INFO ot_train.py:357 step:3K smpl:96K ep:304 epch:7.59 loss:0.238",
     },
+    // A tutorial of PyTorch.
+    Form {
+        pattern: r"^\[(?<epoch>\d+),\s+(?<batch>\d+)\]\s+loss:",
+        example: "[2,  4000] loss: 1.849",
+    },
     Form {
         pattern: r"\[ep:\s*(?<epoch>\d+)\]",
         example: "Rank: 0; [ep: 0] iter: 57; lr: 1.11174; loss: 2.94718",
     },
     Form {
-        pattern: r"^\W*ep\s(?<epoch>\d+)\s\|\siter\s",
+        pattern: r"^\W*ep\s(?<epoch>\d+)[\s|,:]+(?:iter|step|batch)\s",
         example: "Ep 1 | iter 120 | step 30: loss train (curr): 1.199",
     },
     Form {
@@ -60,7 +65,7 @@ const EPOCHS: &[Form] = &[
         example: "Train:    1/3 ( 33%) [ 149/323 ( 46%)]  Loss: 28.79 (45.1)",
     },
     Form {
-        pattern: r"\[(?<epoch>\d+)/(?<epochs>\d+)\]\[(?<batch>\d+)/(?<batches>\d+)\]\s*(?:loss|lr)",
+        pattern: r"\[(?<epoch>\d+)/(?<epochs>\d+)\]\s?\[(?<batch>\d+)/(?<batches>\d+)\]\s*(?:loss|lr)",
         example: "[0/25][150/1583]\tLoss_D: 0.3",
     },
     Form {

@@ -123,6 +123,7 @@ pub(super) fn standing(name: &[u8], suffix: &[u8]) -> Option<Standing> {
         b"_epoch",
         b"_avg",
         b"/train",
+        b"_train",
         b"/train/total",
         b" train",
         b".item",

@@ -44,6 +44,10 @@ const OTHER_LOSSES: &[Form] = &[
         example: r#"{"name": "loss", "data": {"epoch": 0.01, "step": 1, "value": 3.9274}}"#,
     },
     Form {
+        pattern: r"\bloss\s+at\s+(?:step|iteration|epoch)\s+\d+\s*[:=]\s*(?<loss>-?\d+\.\d+)",
+        example: "loss at step 1400: 1.5333",
+    },
+    Form {
         pattern: r"\btrain[-_]loss:\s+(?<loss>-?\d+\.\d+)",
         example: "epoch: 24 | nupdates: 808591 | train-LOSS: 267.35995",
     },

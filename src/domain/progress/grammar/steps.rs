@@ -110,7 +110,7 @@ const STEPS: &[Form] = &[
         example: "Episode 120/1000, reward: 21.5",
     },
     Form {
-        pattern: r#"(?:^|[^\w./-]|/|[\x80-\xff])(?:batch(?:es)?|mini-?batch|micro[_-]step|micro[_\ ]batch|cur_iter|it|lote|lot|пакет|バッチ|배치|批次)["']?[\s|]*[:=\[]?\s*(?<batch>NUMBER)\s*/\s*(?<batches>NUMBER)"#,
+        pattern: r#"(?:^|[^\w./-]|/|[\x80-\xff])(?:batch(?:es)?|mini-?batch|micro[_-]step|micro[_\ ]batch|cur_iter|it|lote|lot|пакет|バッチ|배치|批次)["']?[\s|]*[:=\[]?\s*(?<batch>NUMBER)\s*(?:/|\bof\b)\s*(?<batches>NUMBER)"#,
         example: "Batch 12/500, loss 0.3",
     },
 ];
@@ -165,8 +165,11 @@ pub(in super::super) fn steps<'a>(
     let is_beside = has_loss || epochs.epoch.is_some() || whole.is_some();
     let batch = || {
         let found = BATCH_PATTERN.captures_iter(line).last().filter(|_| is_beside)?;
-        let counted = if epochs.epoch.is_some() { Counted::Batches } else { Counted::Steps };
-        Some(Count { done: found.name("batch")?.as_bytes(), total: None, counted })
+        Some(Count {
+            done: found.name("batch")?.as_bytes(),
+            total: None,
+            counted: Counted::Batches,
+        })
     };
     let first = first.or_else(batch);
     let alone = || {

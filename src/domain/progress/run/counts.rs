@@ -134,9 +134,14 @@ impl Run {
         curves: &mut Curves,
     ) -> bool {
         let is_same_epoch = known.epoch == self.epochs.index && epoch_before == self.epochs.index;
-        let begins_again = is_same_epoch && (step <= 1 || reading.counter.is_first_frame);
+        // Not every batch is printed.
+        let is_of_epoch = matches!(reading.counter.label, Label::Batches | Label::Bare)
+            && !reading.counter.is_bar;
+        let is_first = step <= 1 || reading.counter.is_first_frame || is_of_epoch;
+        let begins_again = is_same_epoch && is_first;
         let epoch_went_back = self.restarted_by == Some(WentBack::Epoch);
-        if begins_again && known.is_over() && !self.epochs.has_headings {
+        let has_ended = known.is_over() || (known.total.is_none() && is_of_epoch);
+        if begins_again && has_ended && !self.epochs.has_headings {
             self.epochs.begin_next();
         } else if is_same_epoch || epoch_went_back {
             let is_explained = self.may_restart() || epoch_went_back;

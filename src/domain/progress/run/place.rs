@@ -160,17 +160,28 @@ impl Run {
 
     /// A counter that begins again with the epoch counts within it.
     fn place_of_whole(&mut self, whole: &Track, step: u64, reading: &LineReading) -> Place {
-        if self.fits_announced(reading) || self.restart_announced || reading.total_steps.is_none() {
+        if self.fits_announced(reading) || self.restart_announced {
             return Place::Whole;
         }
         let goes_back = step < whole.done;
-        let with_epoch = goes_back && self.is_in_later_epoch(reading, whole);
+        let with_epoch = goes_back && !whole.is_explicit && self.is_in_later_epoch(reading, whole);
+        if reading.total_steps.is_none() {
+            // Batches begin again in each epoch, whether that is told or not.
+            let is_of_epoch = goes_back && reading.counter.label == Label::Batches;
+            if !(with_epoch || is_of_epoch) {
+                return Place::Whole;
+            }
+            self.believe_to_be_within(with_epoch);
+            return Place::Within;
+        }
         // A bar that was full and is drawn anew is that of the next epoch, told or not.
         let is_drawn_anew = goes_back
-            && step <= 1
             && whole.is_over()
-            && !matches!(reading.counter.label, Label::ManySteps)
-            && reading.counter.is_bar;
+            && match reading.counter.label {
+                Label::ManySteps => false,
+                _ if reading.counter.is_bar => step <= 1,
+                label => label == Label::Bare,
+            };
         if !(with_epoch || is_drawn_anew) {
             return Place::Whole;
         }

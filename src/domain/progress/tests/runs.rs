@@ -102,6 +102,29 @@ fn what_was_saved_before_training_is_no_checkpoint() {
 }
 
 #[test]
+fn steps_that_begin_again_with_each_epoch_are_no_restart_and_no_share_of_the_run() {
+    for line in [
+        "ep {e} step {b} loss 0.5",
+        "Epoch={e} Iter={b} Loss=0.5",
+        "Epoch: {e}, Iteration: {b}, Loss: 0.5",
+        "Epoch #{e} step #{b} loss 0.5",
+        "[{e},   {b}] loss: 0.5",
+        "  batch {b} loss: 0.5",
+        "loss: 0.5  [{b}/900]",
+        "Epoch {e}, batch {b} of 900: loss 0.5",
+    ] {
+        let epochs = ["1", "2", "3"].into_iter();
+        let lines = epochs.flat_map(|epoch| {
+            ["300", "600", "900"]
+                .map(|batch| line.replace("{e}", epoch).replace("{b}", batch) + "\n")
+        });
+        let log: String = lines.collect();
+        let progress = after(&log);
+        assert_eq!((progress.restarts, progress.progress), (0, None), "{log}");
+    }
+}
+
+#[test]
 fn a_part_of_a_script_is_no_step_of_a_training() {
     assert_eq!(after("Step 4: Loading the model GPT2\n").step, None);
     assert_eq!(after("Step 4: loss 0.5\n").step, Some(4));
