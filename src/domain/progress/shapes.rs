@@ -7,7 +7,6 @@
 //! [`Claims`] depend on the shape alone.
 
 use std::cell::RefCell;
-
 use std::collections::HashMap;
 
 use super::claims::Claims;
@@ -138,6 +137,7 @@ impl Shapes {
         claims.reading()
     }
 
+    /// Remembers what a line claims for its shape; `None` where it has none.
     fn remember(&mut self, claims: &Claims<&[u8]>, line: &[u8], words: Words) -> Option<()> {
         if self.by_text.len() >= SHAPES_MAX {
             // What comes often is soon back.

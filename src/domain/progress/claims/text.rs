@@ -37,10 +37,7 @@ impl<'a> Claims<&'a [u8]> {
         if is_of_evaluation(line, verdict, loss.is_some(), is_round) {
             claims.stage = Some(Stage::Validation);
             claims.take_epochs(&counters.epochs);
-            let of_run = whole.filter(|whole| whole.counted == Counted::Whole);
-            let at_start = first.filter(|first| first.total.is_none() && begins_with_count(line));
-            claims.whole = of_run.or(at_start).map(|count| count.done);
-            claims.counter.label = if of_run.is_some() { Label::Whole } else { Label::Steps };
+            claims.take_step_of_evaluation(line, first, whole);
             return claims;
         }
         if matches!(verdict, Verdict::Nothing | Verdict::Trouble | Verdict::Over) && loss.is_none()
@@ -107,6 +104,19 @@ impl<'a> Claims<&'a [u8]> {
             Counted::Steps | Counted::Iterations => Label::Steps,
             Counted::Bare => Label::Bare,
         };
+    }
+
+    /// Takes where the run is, by a line about an evaluation.
+    fn take_step_of_evaluation(
+        &mut self,
+        line: &[u8],
+        first: Option<Count<&'a [u8]>>,
+        whole: Option<Count<&'a [u8]>>,
+    ) {
+        let of_run = whole.filter(|whole| whole.counted == Counted::Whole);
+        let at_start = first.filter(|first| first.total.is_none() && begins_with_count(line));
+        self.whole = of_run.or(at_start).map(|count| count.done);
+        self.counter.label = if of_run.is_some() { Label::Whole } else { Label::Steps };
     }
 
     fn take_percentage(&mut self, percentage: Option<Percentage<&'a [u8]>>) {

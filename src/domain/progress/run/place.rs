@@ -38,13 +38,8 @@ impl Run {
             Label::Examples => return Place::Within,
             _ => {}
         }
-        let is_too_fast = reading.seconds_per_step < Some(LEAST_SECONDS_PER_STEP);
-        if reading.counter.is_bar
-            && reading.seconds_per_step.is_some()
-            && is_too_fast
-            && reading.loss.is_none()
-        {
-            // A download, whose first frames told no speed.
+        if is_download(reading) {
+            // Its first frames told no speed.
             let is_known = |track: &Track| track.is_of(reading) && !track.carries_loss;
             if self.whole.as_ref().is_some_and(is_known) {
                 self.forget_counters();
@@ -88,16 +83,21 @@ impl Run {
         {
             return Place::Other(stage);
         }
-        let is_nameless = reading.counter.label == Label::Bare && reading.counter.is_bar;
-        // The last frame of the training may come late where none came before.
-        let is_last = reading.total_steps == Some(step) && self.main().is_none();
-        if self.is_over && is_nameless && !is_last && reading.loss.is_none() {
+        if self.is_over && self.comes_after_end(step, reading) {
             return Place::Other(self.known.stage.unwrap_or(Stage::SavingCheckpoint));
         }
         match self.main() {
             Some(main) => self.place_beside(&main, step, reading),
             None => self.place_of_first(step, reading),
         }
+    }
+
+    /// Whether a count belongs to what a program does when it has trained: a nameless bar without losses.
+    fn comes_after_end(&self, step: u64, reading: &LineReading) -> bool {
+        let is_nameless = reading.counter.label == Label::Bare && reading.counter.is_bar;
+        // The last frame of the training may come late where none came before.
+        let is_last = reading.total_steps == Some(step) && self.main().is_none();
+        is_nameless && !is_last && reading.loss.is_none()
     }
 
     /// The counter that is believed to count the training.
@@ -287,6 +287,14 @@ const LEAST_SECONDS_PER_STEP: f64 = 20e-6;
 
 /// Preparations that are logged no sooner than they are done take less.
 const LONG_SECONDS: f64 = 600.0;
+
+/// Whether a bar counts faster than any training does.
+fn is_download(reading: &LineReading) -> bool {
+    let is_too_fast = |seconds: f64| seconds < LEAST_SECONDS_PER_STEP;
+    reading.counter.is_bar
+        && reading.loss.is_none()
+        && reading.seconds_per_step.is_some_and(is_too_fast)
+}
 
 /// Whether people would choose a total: batches seldom come to a round number.
 pub(super) fn is_round(total: u64) -> bool {

@@ -59,14 +59,7 @@ impl Run {
             }
             return;
         }
-        // What was over was a part of the run.
-        let is_full = reading.step.is_some() && reading.step == reading.total_steps;
-        let goes_on = reading.step.or(reading.whole) > self.known.step && !is_full;
-        let is_of_epoch = reading.loss.is_some()
-            || reading.total_epochs.is_some()
-            || reading.traits.epoch_form == EpochForm::Begins;
-        self.is_over &= !(goes_on || (is_of_epoch && reading.epoch > self.epochs.told));
-        self.is_complete &= self.is_over;
+        self.take_end_back(reading);
         if self.may_be_setting(reading) {
             self.pending = Some(Box::new(reading.clone()));
             self.is_pending_last = true;
@@ -110,6 +103,18 @@ impl Run {
             // What is printed late still has the newest loss.
             self.take_metrics(reading);
         }
+    }
+
+    /// Takes in that a line counts on after an end: what was over was a part of the run.
+    fn take_end_back(&mut self, reading: &LineReading) {
+        let is_full = reading.step.is_some() && reading.step == reading.total_steps;
+        let goes_on = reading.step.or(reading.whole) > self.known.step && !is_full;
+        // A summary names the last epoch, too.
+        let is_of_epoch = reading.loss.is_some()
+            || reading.total_epochs.is_some()
+            || reading.traits.epoch_form == EpochForm::Begins;
+        self.is_over &= !(goes_on || (is_of_epoch && reading.epoch > self.epochs.told));
+        self.is_complete &= self.is_over;
     }
 
     /// Whether a line may as well be a setting as a heading: "Epoch: 12" before anything is counted.
