@@ -62,6 +62,14 @@ const STEPS: &[Form] = &[
         example: "| epoch 001 | loss 5.3 | num_updates 1891 | lr 0.0001",
     },
     Form {
+        pattern: r"\bsaving\scheckpoint\sat\s(?<whole>\d+)\siterations\b",
+        example: "mmseg - INFO - Saving checkpoint at 4000 iterations",
+    },
+    Form {
+        pattern: r"\|\s(?<whole>\d+)\supdates\s\|",
+        example: "| epoch 010 | 0051070 updates | words/s    7650| trainloss     2.77",
+    },
+    Form {
         pattern: r"\bsaving\scheckpoints?\sfor\s(?<whole>\d+)\sinto\b|(?:\bafter|@)\s(?<updates>\d+)\supdates\b|\bbatch\s+(?<round>\d+)\s+training\stime\b",
         example: "INFO:tensorflow:Saving checkpoints for 466 into /data/model.ckpt.",
     },

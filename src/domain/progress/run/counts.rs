@@ -32,7 +32,11 @@ impl Run {
         }
         self.set_origin(step, reading, goes_back);
         self.go_on();
-        let own = Track::of(reading, step, self.epochs.index);
+        let mut own = Track::of(reading, step, self.epochs.index);
+        if reading.counter.label == Label::Batches && reading.whole == Some(step) {
+            // The line counts batches beside it.
+            own.counter.label = Label::Whole;
+        }
         self.whole = Some(Track {
             total: total.or(known.and_then(|known| known.total)),
             counter: known.filter(|_| total.is_none()).map_or(own.counter, |known| known.counter),

@@ -61,7 +61,8 @@ impl Run {
             self.known.step = Some(whole.done);
             // In the first epoch the count of the run is that of the epoch.
             let of_epoch = self.within.filter(|within| {
-                within.done.abs_diff(whole.done) <= 1
+                within.counter.label != Label::Examples
+                    && within.done.abs_diff(whole.done) <= 1
                     && within.epoch == 0
                     && self.epochs.count(self.announced_epochs()).is_none()
             });

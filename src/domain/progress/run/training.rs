@@ -128,7 +128,12 @@ impl Run {
     }
 
     fn move_epoch(&mut self, reading: &LineReading, has_counts: bool, curves: &mut Curves) {
-        let may_go_back = self.may_restart() || self.restarted_by == Some(WentBack::Count);
+        // What was stopped may be begun again in the middle.
+        let heads_another = self.is_over
+            && reading.total_epochs.is_some()
+            && reading.traits.epoch_form == EpochForm::Begins;
+        let may_go_back =
+            self.may_restart() || heads_another || self.restarted_by == Some(WentBack::Count);
         let announced = self.announced_epochs();
         match self.epochs.take(reading, announced, has_counts, may_go_back) {
             Moved::Back if self.has_begun() => {

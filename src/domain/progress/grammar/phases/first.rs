@@ -18,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         Verdict::Over,
-        r"\b(finish|finished|completed|ended|stopped|end of) (the )?(model )?(train|training|fine-?tuning)( (run|job|loop))?\W*(0|in|after|$)|^\W*(finished|done)( training)?\W*0? ?(steps)?\W*$|\bwaiting for w&b process to finish\b|^(\W|~|0)*(total )?training time: [0~]|\bearly stopp(ed|ing) (at|after|triggered)\b|^stopping\. best iteration",
+        r"\b(finish|finished|completed|ended|stopped|end of) (the )?(model )?(train|training|fine-?tuning)( (run|job|loop))?\W*(0|in|after|$)|^\W*(finished|done)( training)?\W*0? ?(steps)?\W*$|\bwaiting for w&b process to finish\b|^(\W|~|0)*(total )?training time: [0~]|\bearly stopp(ed|ing) (at|after|triggered)\b|^\W*epoch 0: early stopping\W*$|^stopping\. best iteration",
         "wandb: Waiting for W&B process to finish... (success).",
     ),
     Rule(
@@ -44,7 +44,7 @@ pub(super) const RULES: &[Rule] = &[
     ),
     Rule(
         SAVING,
-        r"\bsaving the checkpoint \(",
+        r"\bsaving the checkpoint \(|^\W*checkpoint at step 0\W*$",
         "Saving the checkpoint (or staging if async is enabled).",
     ),
     Rule(

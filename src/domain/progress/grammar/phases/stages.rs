@@ -101,7 +101,7 @@ pub(super) const RULES: &[Rule] = &[
     // What Lightning says before it fits.
     Rule(
         PREPROCESSING,
-        r"\binitializing distributed: |\ball distributed processes registered\b|\ball keys matched successfully\b|\bseed set to 0\W*$",
+        r"\btrainable params: 0|\binitializing distributed: |\ball distributed processes registered\b|\ball keys matched successfully\b|\bseed set to 0\W*$",
         "Initializing distributed: GLOBAL_RANK: 0, MEMBER: 1/4",
     ),
     Rule(
