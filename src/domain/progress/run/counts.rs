@@ -3,8 +3,8 @@
 use super::super::line::{Label, LineReading};
 use super::super::pace::Pace;
 use super::super::series::Curves;
-use super::Run;
 use super::track::Track;
+use super::{End, Run};
 
 /// What was told of a restart: each run that begins again goes back in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Run {
         self.known.restarts = self.known.restarts.saturating_add(u32::from(!is_counted));
         self.known.progress = None;
         self.told_percent = None;
-        (self.is_over, self.is_complete) = (false, false);
+        self.end = End::Open;
         self.pace = Pace::default();
         curves.go_back(step);
     }

@@ -30,6 +30,18 @@ use super::stage::Stage;
 use super::values::{count, decimal, finite};
 use super::{Basis, Progress};
 
+/// What was said of the end of a run. Ordered: the last says the most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// Nothing, or it has gone on since.
+    #[default]
+    Open,
+    /// It is over, in whichever way.
+    Over,
+    /// All that was to be done was done.
+    Complete,
+}
+
 /// The state of a run; of bounded size, so that a copy of it may look ahead at the unfinished tail.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Run {
@@ -74,10 +86,8 @@ pub(super) struct Run {
     says_training: bool,
     /// The run was said to begin.
     has_said_beginning: bool,
-    /// The run was said to be over.
-    is_over: bool,
-    /// It was said to have been over with all that was to be done.
-    is_complete: bool,
+    /// How the run was said to be over.
+    end: End,
     has_loss: bool,
     /// Which part of the loss is taken for it, as long as no other one is seen.
     loss_part: Option<LossPart>,
@@ -124,8 +134,8 @@ impl Run {
         match reading.traits.event {
             RunEvent::Begins => self.begin(),
             RunEvent::Trains => self.says_training = true,
-            RunEvent::Ends => self.is_over = true,
-            RunEvent::Completes => (self.is_over, self.is_complete) = (true, true),
+            RunEvent::Ends => self.end = self.end.max(End::Over),
+            RunEvent::Completes => self.end = End::Complete,
             RunEvent::Dies => self.has_died = true,
             RunEvent::Part => self.is_one_of_many = true,
             RunEvent::None => {}
@@ -193,6 +203,11 @@ impl Run {
                 ..LineReading::default()
             };
         }
+    }
+
+    /// Whether the run was said to be over.
+    fn is_over(&self) -> bool {
+        self.end > End::Open
     }
 
     /// Whether any training has been seen.

@@ -2,9 +2,9 @@
 
 use super::super::Basis;
 use super::super::line::{Counter, Label, LineReading};
-use super::Run;
 use super::place::is_round;
 use super::track::Track;
+use super::{End, Run};
 
 impl Run {
     pub(super) fn take_percent(&mut self, reading: &LineReading) {
@@ -103,7 +103,7 @@ impl Run {
     /// A run that is said to be complete has done all that nothing counts, and the epoch that was its last.
     fn percentage_at_end(&self) -> Option<(f64, Option<Basis>)> {
         let has_begun = self.has_begun() || self.epochs.is_known();
-        if !(self.is_over && self.is_complete && has_begun) || self.is_one_of_many {
+        if !(self.end == End::Complete && has_begun) || self.is_one_of_many {
             return None;
         }
         let is_last = |epochs: u64| self.epochs.index.saturating_add(1) >= epochs;
@@ -135,7 +135,7 @@ impl Run {
             {
                 return Some(told);
             }
-            let is_end_sure = whole.done < total || self.is_over || self.is_confirmed(&whole);
+            let is_end_sure = whole.done < total || self.is_over() || self.is_confirmed(&whole);
             if !is_end_sure {
                 // What was true before its last step may still be, but no time left follows from it.
                 let before = self.known.progress.filter(|percent| *percent < 100.0);

@@ -5,14 +5,14 @@ use super::super::grammar::counters::EpochForm;
 use super::super::line::{Label, LineReading, RunEvent};
 use super::super::series::Curves;
 use super::super::stage::Stage;
-use super::Run;
 use super::track::Track;
+use super::{End, Run};
 
 impl Run {
     /// A run begins: of what was told before any step was taken, nothing is known to hold for it.
     pub(super) fn begin(&mut self) {
         self.restart_announced = true;
-        (self.is_over, self.is_complete) = (false, false);
+        self.end = End::Open;
         self.says_training = true;
         let has_trained = self.has_loss || self.known.step.is_some_and(|step| step > 0);
         // Some say it several times, and in between what the run will take.
@@ -101,7 +101,7 @@ impl Run {
     }
 
     fn is_at_end(&self) -> bool {
-        self.is_over || self.whole.is_some_and(|whole| Some(whole.done) == whole.total)
+        self.is_over() || self.whole.is_some_and(|whole| Some(whole.done) == whole.total)
     }
 
     fn apply_validation(&mut self, reading: &LineReading, curves: &mut Curves) {
@@ -111,7 +111,8 @@ impl Run {
             return;
         }
         // A line that begins with a step tells where the training is, unless it counts something else.
-        let is_near = |whole: &Track| reading.whole <= Some(whole.done + whole.done / 4 + 10);
+        let near = |done: u64| done.saturating_add(done / 4).saturating_add(10);
+        let is_near = |whole: &Track| reading.whole <= Some(near(whole.done));
         let is_of_run = |whole: &Track| reading.counter.label == Label::Steps && is_near(whole);
         if self.whole.is_none_or(|whole| whole.is_of_evaluations || is_of_run(&whole)) {
             self.take_whole_ahead(reading, curves);

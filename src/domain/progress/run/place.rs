@@ -83,7 +83,7 @@ impl Run {
         {
             return Place::Other(stage);
         }
-        if self.is_over && self.comes_after_end(step, reading) {
+        if self.is_over() && self.comes_after_end(step, reading) {
             return Place::Other(self.known.stage.unwrap_or(Stage::SavingCheckpoint));
         }
         match self.main() {
@@ -165,24 +165,14 @@ impl Run {
         }
         let goes_back = step < whole.done;
         let with_epoch = goes_back && !whole.is_explicit && self.is_in_later_epoch(reading, whole);
-        if reading.total_steps.is_none() {
-            // Batches begin again in each epoch, whether that is told or not.
-            let is_of_epoch = goes_back && reading.counter.label == Label::Batches;
-            if !(with_epoch || is_of_epoch) {
-                return Place::Whole;
-            }
-            self.believe_to_be_within(with_epoch);
-            return Place::Within;
-        }
-        // A bar that was full and is drawn anew is that of the next epoch, told or not.
-        let is_drawn_anew = goes_back
-            && whole.is_over()
-            && match reading.counter.label {
-                Label::ManySteps => false,
-                _ if reading.counter.is_bar => step <= 1,
-                label => label == Label::Bare,
-            };
-        if !(with_epoch || is_drawn_anew) {
+        // What was full and begins anew is of the next epoch, told or not; batches without a total always are.
+        let begins_anew = match (reading.total_steps, reading.counter.label) {
+            (None, label) => label == Label::Batches,
+            (Some(_), Label::ManySteps) => false,
+            (Some(_), _) if reading.counter.is_bar => whole.is_over() && step <= 1,
+            (Some(_), label) => whole.is_over() && label == Label::Bare,
+        };
+        if !(with_epoch || (goes_back && begins_anew)) {
             return Place::Whole;
         }
         self.believe_to_be_within(with_epoch);

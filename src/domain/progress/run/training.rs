@@ -4,11 +4,11 @@ use super::super::grammar::counters::EpochForm;
 use super::super::line::{LineReading, RunEvent};
 use super::super::series::{Curves, Told};
 use super::super::stage::Stage;
-use super::Run;
 use super::counts::WentBack;
 use super::epochs::Moved;
 use super::place::Place;
 use super::track::Track;
+use super::{End, Run};
 
 /// What is known of the losses that are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Run {
         let has_count =
             reading.step.is_some() || reading.whole.is_some() || reading.epoch.is_some();
         // What is told after the end are means over the run.
-        let is_summary = self.is_over && !has_count && reading.loss.is_some();
+        let is_summary = self.is_over() && !has_count && reading.loss.is_some();
         if self.is_of_evaluation(reading) {
             return;
         }
@@ -113,8 +113,9 @@ impl Run {
         let is_of_epoch = reading.loss.is_some()
             || reading.total_epochs.is_some()
             || reading.traits.epoch_form == EpochForm::Begins;
-        self.is_over &= !(goes_on || (is_of_epoch && reading.epoch > self.epochs.told));
-        self.is_complete &= self.is_over;
+        if goes_on || (is_of_epoch && reading.epoch > self.epochs.told) {
+            self.end = End::Open;
+        }
     }
 
     /// Whether a line may as well be a setting as a heading: "Epoch: 12" before anything is counted.
@@ -129,7 +130,7 @@ impl Run {
 
     fn move_epoch(&mut self, reading: &LineReading, has_counts: bool, curves: &mut Curves) {
         // What was stopped may be begun again in the middle.
-        let heads_another = self.is_over
+        let heads_another = self.is_over()
             && reading.total_epochs.is_some()
             && reading.traits.epoch_form == EpochForm::Begins;
         let may_go_back =

@@ -55,16 +55,18 @@ static RULE_SETS: LazyLock<Vec<RegexSet>> = LazyLock::new(|| {
 });
 
 /// Work on data as bars are described. Only for bars: in prose these words mean anything.
-const DATA_WORK: [&str; 2] = [
-    r"^\W*(0\W+)*(map|filter|flatten|pack|tokeni[sz]|generating|process|extract|encod|comput|creat|scan|prepar|group|resiz|convert|check|collect|calculat|read|index|build|cast|quanti[sz]|discover|crop|caption|cach|load|pars|merg|split|sort|count|hash|verif|unpack|copy|mov|import|init|format|resolv|enumerat|captur|add|gather|compil|fetch|pull|sav|writ|clean|delet|remov|make|making|format|render)(|e|s|es|ed|ing|ping|ting|ning|ging|y|ying)\b",
-    r"\b(shards|latents|embeddings?|captions?|cache|files|images|components|tokens|metadata|buckets?|dataset|weights|prompts|extraction|split|examples|rollouts?|experience|layers)\W*$|\bcorrupt(ed)?\b|\blabel\(s\) found\b|\blabels? found\b",
-];
-static DATA_WORK_SET: LazyLock<RegexSet> = LazyLock::new(|| compiled(DATA_WORK));
+static DATA_WORK: LazyLock<RegexSet> = LazyLock::new(|| {
+    compiled([
+        r"^\W*(0\W+)*(map|filter|flatten|pack|tokeni[sz]|generating|process|extract|encod|comput|creat|scan|prepar|group|resiz|convert|check|collect|calculat|read|index|build|cast|quanti[sz]|discover|crop|caption|cach|load|pars|merg|split|sort|count|hash|verif|unpack|copy|mov|import|init|format|resolv|enumerat|captur|add|gather|compil|fetch|pull|sav|writ|clean|delet|remov|make|making|format|render)(|e|s|es|ed|ing|ping|ting|ning|ging|y|ying)\b",
+        r"\b(shards|latents|embeddings?|captions?|cache|files|images|components|tokens|metadata|buckets?|dataset|weights|prompts|extraction|split|examples|rollouts?|experience|layers)\W*$|\bcorrupt(ed)?\b|\blabel\(s\) found\b|\blabels? found\b",
+    ])
+});
 
-const EVALUATION_WORK: [&str; 1] = [
-    r"^\W*(test|testing|predict|predicting|prediction|inference|inferencing|sample|samples|sampling|sanity|evaluat\w*|eval|dev|class)\b|\bsampler\b|\btest\W*$",
-];
-static EVALUATION_WORK_SET: LazyLock<RegexSet> = LazyLock::new(|| compiled(EVALUATION_WORK));
+static EVALUATION_WORK: LazyLock<RegexSet> = LazyLock::new(|| {
+    compiled([
+        r"^\W*(test|testing|predict|predicting|prediction|inference|inferencing|sample|samples|sampling|sanity|evaluat\w*|eval|dev|class)\b|\bsampler\b|\btest\W*$",
+    ])
+});
 
 /// Whether something was saved, and that is all, or is being saved: the first word that says either decides.
 const TENSE: &str = r"\b(?:(?<past>loaded|saved|wrote|written|stored|exported|removed|deleted)|saving|writing|storing|exporting|removing|deleting|about to)\b";
@@ -101,8 +103,8 @@ pub(in super::super) fn is_incomplete(words: &[u8]) -> bool {
 pub(in super::super) fn verdict_of_bar(description: &[u8]) -> Verdict {
     let words = plain_words(description);
     match verdict_of_words(&words) {
-        Verdict::Unknown if EVALUATION_WORK_SET.is_match(&words) => VALIDATION,
-        Verdict::Unknown if DATA_WORK_SET.is_match(&words) => PREPROCESSING,
+        Verdict::Unknown if EVALUATION_WORK.is_match(&words) => VALIDATION,
+        Verdict::Unknown if DATA_WORK.is_match(&words) => PREPROCESSING,
         verdict => verdict,
     }
 }
