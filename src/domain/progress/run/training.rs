@@ -81,6 +81,8 @@ impl Run {
         let place = self.place(reading);
         if let Place::Other(stage) = place {
             self.known.stage = Some(stage);
+            // What was believed of it may have fallen.
+            self.show();
             return;
         }
         if let Some(heading) = self.pending.take() {

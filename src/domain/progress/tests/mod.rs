@@ -1,4 +1,5 @@
 //! The parser against labelled lines and whole runs.
 
+mod counts;
 pub(super) mod lines;
 mod runs;

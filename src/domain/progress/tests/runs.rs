@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::*;
 use super::lines::all_lines;
 
-fn after(log: &str) -> Progress {
+pub(super) fn after(log: &str) -> Progress {
     let mut reader = ProgressReader::default();
     reader.push(log.as_bytes());
     reader.progress()
