@@ -110,12 +110,18 @@ impl Run {
     /// Takes in that a line counts on after an end: what was over was a part of the run.
     fn take_end_back(&mut self, reading: &LineReading) {
         let is_full = reading.step.is_some() && reading.step == reading.total_steps;
-        let goes_on = reading.step.or(reading.whole) > self.known.step && !is_full;
+        let is_beyond = |track: &Track| track.is_of(reading) && reading.step > Some(track.done);
+        let goes_on = !is_full
+            && (reading.step.or(reading.whole) > self.known.step
+                || [self.whole, self.within].iter().flatten().any(is_beyond));
         // A summary names the last epoch, too.
         let is_of_epoch = reading.loss.is_some()
             || reading.total_epochs.is_some()
             || reading.traits.epoch_form == EpochForm::Begins;
         if goes_on || (is_of_epoch && reading.epoch > self.epochs.told) {
+            if self.end == End::Complete {
+                self.known.progress = None;
+            }
             self.end = End::Open;
         }
     }

@@ -86,6 +86,14 @@ fn a_run_that_is_said_to_be_over_is_done_and_one_that_goes_on_is_not() {
 }
 
 #[test]
+fn training_that_goes_on_takes_back_what_an_end_made_of_its_percentage() {
+    let step = |step| format!("Epoch [2/2], Step [{step}/4], Loss: 0.5\n");
+    let log = step(1) + "Training completed\n";
+    assert_eq!(after(&log).progress, Some(100.0));
+    assert_eq!(after(&(log + &step(2))).progress, Some(75.0));
+}
+
+#[test]
 fn a_nameless_bar_that_comes_after_the_end_is_no_training() {
     let log = "{'loss': 0.5, 'epoch': 0.5}\n100%|##| 60/60 [01:00<00:00, 1.00it/s]\n\
                {'train_runtime': 60.0, 'epoch': 1.0}\nSaving model...\n";
