@@ -33,7 +33,7 @@ def stable_baselines(log, size=2048):
         left, right = (max(len(str(cell)) for cell in cells) for cells in (rows, rows.values()))
         dashes = "-" * (left + right + 7)
         log.note(dashes, *(f"| {key:{left}} | {value!s:{right}} |" for key, value in rows.items()))
-        log.say(dashes, stage="Training", step=ANY, loss=loss if turn > 1 else None)
+        log.say(dashes, stage="Training", step=turn * size, loss=loss if turn > 1 else None)
         if turn % 4 == 0:
             log.say(f"Eval num_timesteps={turn * 2000}, episode_reward=171.20 +/- 11.31", stage="Validation")
             log.note("Episode length: 171.20 +/- 11.31", "New best mean reward!")
