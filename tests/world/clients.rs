@@ -1,0 +1,1 @@
+//! E: SimpleTuner's own clients, unchanged.

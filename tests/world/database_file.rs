@@ -1,0 +1,1 @@
+//! A: what is acknowledged is in the file that has the name.

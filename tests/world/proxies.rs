@@ -1,0 +1,1 @@
+//! C: proxies, monitors and the service manager.

@@ -1,0 +1,1 @@
+//! F: what a look at the code found.

@@ -1,0 +1,1 @@
+//! A: nothing is lost beside something strange, by a provider or in a request.

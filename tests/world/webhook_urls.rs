@@ -1,0 +1,1 @@
+//! B: a webhook URL is believed only with a route behind it.
