@@ -2,6 +2,7 @@
 //! what it would say in a webhook.
 
 use jobsyncd::domain::observation::{Observation, Source};
+use jobsyncd::provider::json;
 use jobsyncd::provider::log_readers::LogReaders;
 use jobsyncd::provider::replicate::PredictionPage;
 use jobsyncd::provider::webhook_body::{WebhookBody, read};
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::observed;
 
 pub fn check(answer: &[u8]) {
-    let parse = || serde_json::from_slice::<PredictionPage>(answer).ok();
+    let parse = || json::read::<PredictionPage>(answer).ok();
     let Some(page) = parse() else { return };
     let page = page.into_page(None, "replicate", observed::now(), &LogReaders::default());
     page.observations.iter().for_each(observed::check);
@@ -37,7 +38,9 @@ fn told_by_webhooks(entries: &Value) -> Vec<Observation> {
             fields.retain(|name, _| name != "job_id" && name != "prediction_id");
         }
         match read("replicate", entry.to_string().as_bytes(), observed::now(), &readers) {
-            Ok(WebhookBody::Provider(said)) => Some(Observation { source: Source::Poll, ..*said }),
+            Ok(WebhookBody::Provider { said, .. }) => {
+                Some(Observation { source: Source::Poll, ..*said })
+            }
             Ok(WebhookBody::Trainer(_)) | Err(_) => None,
         }
     };

@@ -10,7 +10,9 @@ pub fn check(body: &[u8]) {
     let readers = LogReaders::default();
     let said = read("replicate", body, observed::now(), &readers);
     match &said {
-        Ok(WebhookBody::Provider(said) | WebhookBody::Trainer(said)) => observed::check(said),
+        Ok(WebhookBody::Provider { said, .. } | WebhookBody::Trainer(said)) => {
+            observed::check(said)
+        }
         Err(BodyError::NotJson(problem)) => {
             // JSON allows a field twice. Which one counts then nobody can say.
             let is_ambiguous = problem.contains("duplicate field");

@@ -220,18 +220,20 @@ async fn fetch_one(
 ) -> Fetched {
     let failed = Fetched::Failed { at_least: Duration::ZERO };
     let Some(client) = client else { return failed };
+    if log.is_removed {
+        return Fetched::Removed;
+    }
     let provider_job_id = log.provider_job_id.clone();
-    let Snapshot { observation, log_is_removed, .. } =
-        match client.send(FetchJob { provider_job_id }).await {
-            Ok(Ok(snapshot)) => snapshot,
-            Ok(Err(ProviderError::NoToken { .. })) => return Fetched::NoToken,
-            Ok(Err(error)) => {
-                log::debug!("the log of job {} cannot be fetched now: {error}", log.job_id);
-                return Fetched::Failed { at_least: pause_after(&error) };
-            }
-            Err(_) => return failed,
-        };
-    let has_log = observation.logs.is_some();
+    let observation = match client.send(FetchJob { provider_job_id }).await {
+        Ok(Ok(Snapshot { observation, .. })) => observation,
+        Ok(Err(ProviderError::NoToken { .. })) => return Fetched::NoToken,
+        Ok(Err(error)) => {
+            log::debug!("the log of job {} cannot be fetched now: {error}", log.job_id);
+            return Fetched::Failed { at_least: pause_after(&error) };
+        }
+        Err(_) => return failed,
+    };
+    let (has_log, log_is_removed) = (observation.logs.is_some(), observation.log_is_removed);
     let report = Report::of_call(Observation { source: Source::Poll, ..observation }, false);
     match store.send(RecordReports { reports: vec![report] }).await {
         Ok(Ok(_)) if has_log => Fetched::Kept,
@@ -313,6 +315,7 @@ mod tests {
             provider_job_id: "job".to_owned(),
             ended_at,
             is_told: false,
+            is_removed: false,
         };
         Wanted::new(log, since)
     }

@@ -40,6 +40,8 @@ pub struct Synced {
     pub updated: usize,
     /// Known jobs that did not.
     pub unchanged: usize,
+    /// How much of the list could not be read: entries without an identifier, and fields of the others.
+    pub skipped: usize,
     /// Calls to the provider.
     pub provider_calls: u64,
     /// How long it took, in milliseconds.
@@ -108,6 +110,7 @@ impl Sync {
         let mut pages = 0;
         loop {
             let page = self.fetch(cursor, all).await?;
+            self.done.skipped += page.skipped;
             self.record(page.observations).await?;
             pages += 1;
             cursor = page.next;

@@ -70,6 +70,8 @@ pub enum Receipt {
         job_id: JobId,
         /// What changed.
         updates: Map<String, Value>,
+        /// How many fields of the body could not be read.
+        skipped: usize,
     },
     /// It was here before.
     Duplicate {
@@ -143,6 +145,7 @@ pub struct WebhookIngestor {
 /// A delivery that waits for its commit.
 struct Gathered {
     report: Report,
+    skipped: usize,
     receipt: oneshot::Sender<Result<Receipt, IngestError>>,
 }
 
@@ -163,12 +166,12 @@ impl WebhookIngestor {
     /// Puts a delivery into the batch that is committed next.
     fn gather(
         &mut self,
-        report: Report,
+        Understood { report, skipped }: Understood,
         context: &mut Context<Self>,
     ) -> oneshot::Receiver<Result<Receipt, IngestError>> {
         let (receipt, answer) = oneshot::channel();
         self.last_delivery_at = Some(report.observation.observed_at);
-        self.gathering.push(Gathered { report, receipt });
+        self.gathering.push(Gathered { report, skipped, receipt });
         self.commit(context);
         answer
     }
@@ -187,7 +190,7 @@ impl WebhookIngestor {
         let (reports, receipts): (Vec<_>, Vec<_>) = self
             .gathering
             .drain(..size)
-            .map(|gathered| (gathered.report, gathered.receipt))
+            .map(|gathered| (gathered.report, (gathered.skipped, gathered.receipt)))
             .unzip();
         let commit = self.options.store.send(RecordReports { reports });
         context.spawn(commit.into_actor(self).map(|committed, this, context| {
@@ -209,30 +212,30 @@ impl WebhookIngestor {
 /// Answers each sender of a batch, now that its fate is known.
 fn acknowledge(
     committed: Result<Vec<Outcome>, StoreError>,
-    receipts: Vec<oneshot::Sender<Result<Receipt, IngestError>>>,
+    receipts: Vec<(usize, oneshot::Sender<Result<Receipt, IngestError>>)>,
 ) {
     match committed {
         Ok(outcomes) => {
-            for (outcome, receipt) in outcomes.into_iter().zip(receipts) {
+            for (outcome, (skipped, receipt)) in outcomes.into_iter().zip(receipts) {
                 // A sender that has hung up will send again, and be told that it is a duplicate.
-                let _ = receipt.send(Ok(Receipt::from(outcome)));
+                let _ = receipt.send(Ok(Receipt::new(outcome, skipped)));
             }
         }
         Err(error) => {
-            for receipt in receipts {
+            for (_, receipt) in receipts {
                 let _ = receipt.send(Err(error.clone().into()));
             }
         }
     }
 }
 
-impl From<Outcome> for Receipt {
-    fn from(Outcome { job_id, effect }: Outcome) -> Self {
+impl Receipt {
+    fn new(Outcome { job_id, effect }: Outcome, skipped: usize) -> Self {
         match effect {
             Effect::Created(updates) | Effect::Changed(updates) => {
-                Self::Received { job_id, updates }
+                Self::Received { job_id, updates, skipped }
             }
-            Effect::Unchanged => Self::Received { job_id, updates: Map::new() },
+            Effect::Unchanged => Self::Received { job_id, updates: Map::new(), skipped },
             Effect::Duplicate => Self::Duplicate { job_id },
             Effect::UnknownJob => Self::Ignored { reason: "unknown job" },
         }
@@ -268,27 +271,35 @@ async fn believe(
     }
 }
 
+/// A delivery that was read.
+struct Understood {
+    report: Report,
+    /// How many fields of the body could not be read.
+    skipped: usize,
+}
+
 /// Reads the body, on a thread of its own where it is large.
 async fn understand(
     options: Arc<IngestorOptions>,
     delivery: IngestDelivery,
-) -> Result<Report, IngestError> {
+) -> Result<Understood, IngestError> {
     let is_small = delivery.body.len() <= INLINE_BYTES_MAX;
     let read = move || {
         let body = webhook_body::read(options.provider, &delivery.body, now(), &options.readers)?;
         // Only what the provider says makes a job known; and only where its model is tracked.
-        let (observation, creates, submission) = match body {
-            WebhookBody::Provider(said) => {
+        let (observation, creates, submission, skipped) = match body {
+            WebhookBody::Provider { said, skipped } => {
                 let creates = options.models.matches(said.model.as_deref());
-                (said, creates, delivery.submission)
+                (said, creates, delivery.submission, skipped)
             }
             // The trainer does not always know the provider's identifier.
-            WebhookBody::Trainer(said) => (said, false, None),
+            WebhookBody::Trainer(said) => (said, false, None, 0),
         };
         let subject = submission.map_or(Subject::AtProvider, Subject::Submission);
         // An unsigned id proves nothing: it could make us drop another's message.
         let webhook_id = delivery.id.filter(|_| delivery.signature.is_some());
-        Ok(Report { subject, observation: *observation, webhook_id, creates })
+        let report = Report { subject, observation: *observation, webhook_id, creates };
+        Ok(Understood { report, skipped })
     };
     if is_small {
         return read();

@@ -15,6 +15,10 @@ pub(super) struct Options {
     /// Where the daemon listens; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8001")]
     bind: SocketAddr,
+    /// Let the simulated provider send what real ones were seen to send: half emojis, odd times, megabytes of
+    /// error.
+    #[arg(long)]
+    hostile: bool,
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
@@ -22,7 +26,11 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let database = folder.path().join("jobs.db");
     actix_rt::System::new().block_on(async {
         let signals = StopSignals::new()?;
-        let simulator = Simulator::start(SimulatorOptions::default()).await?;
+        let simulator = Simulator::start(SimulatorOptions {
+            is_hostile: options.hostile,
+            ..SimulatorOptions::default()
+        })
+        .await?;
         let config = Config::load(&Sources::from_environment([
             ("JOBSYNCD__SERVER__BIND", options.bind.to_string()),
             ("JOBSYNCD__DATABASE__URL", format!("sqlite://{}", database.display())),

@@ -53,6 +53,8 @@ pub struct WantedLog {
     pub ended_at: Timestamp,
     /// Whether it was told that the log is missing.
     pub is_told: bool,
+    /// The provider has said already that it has deleted the log.
+    pub is_removed: bool,
 }
 
 /// What is to be remembered of a log that could not be fetched.
@@ -203,7 +205,14 @@ pub fn wanted(connection: &mut Connection, since: Timestamp) -> Result<Vec<Wante
         rows.into_iter().filter_map(|(id, provider, provider_job_id, completed, since)| {
             let ended_at = from_micros(completed.or(since)?);
             let is_told = missing.contains(&id);
-            Some(WantedLog { job_id: JobId(id), provider, provider_job_id, ended_at, is_told })
+            Some(WantedLog {
+                job_id: JobId(id),
+                provider,
+                provider_job_id,
+                ended_at,
+                is_told,
+                is_removed: false,
+            })
         });
     Ok(wanted.collect())
 }

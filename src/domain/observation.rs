@@ -109,6 +109,8 @@ pub struct Observation {
     pub progress: Option<ProgressReading>,
     /// The log itself, where the source carried one. It is stored, not merged.
     pub logs: Option<PackedLog>,
+    /// The provider says that it has deleted the log. It is not merged: it saves asking.
+    pub log_is_removed: bool,
 }
 
 impl Observation {
@@ -139,6 +141,7 @@ impl Observation {
             web_url: None,
             progress: None,
             logs: None,
+            log_is_removed: false,
         }
     }
 

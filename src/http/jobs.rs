@@ -182,6 +182,7 @@ pub(super) async fn sync(
         "message": format!("Discovered {} new jobs from {title}", done.synced),
         "updated": done.updated,
         "unchanged": done.unchanged,
+        "skipped": done.skipped,
         "provider_calls": done.provider_calls,
         "duration_ms": done.duration_ms,
     })))

@@ -54,8 +54,8 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 
 fn view(receipt: &Receipt) -> Value {
     match receipt {
-        Receipt::Received { job_id, updates } => {
-            json!({"status": "received", "job_id": job_id, "updates": updates})
+        Receipt::Received { job_id, updates, skipped } => {
+            json!({"status": "received", "job_id": job_id, "updates": updates, "skipped": skipped})
         }
         Receipt::Duplicate { job_id } => {
             json!({"status": "duplicate", "job_id": job_id, "updates": {}})

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ProviderError;
+use super::{ProviderError, json};
 use crate::domain::breaker::{Breaker, BreakerChange};
 use crate::domain::rate_budget::RateBudget;
 use crate::domain::timestamp::{Timestamp, from_micros};
@@ -273,7 +273,7 @@ impl Caller {
             self.budget.borrow_mut().learn(remaining, reset, self.clock.now());
         }
         if status.is_success() {
-            return serde_json::from_slice(body)
+            return json::read(body)
                 // What the parser says may repeat a part of the answer.
                 .map_err(|error| self.redact(&format!("{} bytes, {error}", body.len())))
                 .map_err(ProviderError::Garbled);
@@ -346,7 +346,7 @@ struct Problem {
 
 impl Problem {
     fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
+        json::read(body).unwrap_or_default()
     }
 
     fn says_something(&self) -> bool {

@@ -167,7 +167,7 @@ impl Cog {
             self.end(&path).await?;
             return Ok(Recalled::NotRunning);
         }
-        let prediction = serde_json::from_value(answer)
+        let prediction = serde_json::from_str(&answer.to_string())
             .map_err(|error| ProviderError::Garbled(error.to_string()))?;
         Ok(Recalled::Taken(Box::new(self.read(prediction, asked_at))))
     }
@@ -263,7 +263,6 @@ impl Provider for Cog {
                         timestamp::now(),
                     ),
                     log: None,
-                    log_is_removed: false,
                 }),
                 Err(ProviderError::Refused { status: 404, .. }) => {
                     Err(ProviderError::NotFound("the runtime does not run it".to_owned()))

@@ -13,9 +13,11 @@ use crate::domain::timestamp::Timestamp;
 
 mod caller;
 pub mod cog;
+pub mod json;
 pub mod log_readers;
 pub mod registry;
 pub mod replicate;
+mod warn_once;
 pub mod webhook_body;
 
 pub use caller::{Caller, CallerHealth, HealthListener};
@@ -91,8 +93,6 @@ pub struct Snapshot {
     pub observation: Observation,
     /// The log so far, where the provider gave one.
     pub log: Option<String>,
-    /// The provider has deleted the log.
-    pub log_is_removed: bool,
 }
 
 /// A page of a provider's list.
@@ -102,6 +102,8 @@ pub struct Page {
     pub observations: Vec<Observation>,
     /// What to ask for to get the next page; None on the last one.
     pub next: Option<String>,
+    /// How much could not be read: entries without an identifier, and fields of the others.
+    pub skipped: usize,
 }
 
 /// A job as a provider is asked to begin it.

@@ -1,10 +1,10 @@
 //! What a webhook's body says: the provider's own object, or an event of the trainer inside the
 //! job (`api.md`, "Webhooks").
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::json::{self, Fields};
 use super::log_readers::LogReaders;
 use super::replicate::{self, Heard, Prediction};
 use crate::domain::job::JobStatus;
@@ -15,7 +15,12 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Debug, Clone, PartialEq)]
 pub enum WebhookBody {
     /// The provider speaks about one of its jobs.
-    Provider(Box<Observation>),
+    Provider {
+        /// What it says.
+        said: Box<Observation>,
+        /// How many fields of the body could not be read.
+        skipped: usize,
+    },
     /// The trainer speaks about the job that it runs in.
     Trainer(Box<Observation>),
 }
@@ -31,49 +36,36 @@ pub enum BodyError {
     NoId,
 }
 
-/// Reads a body of `provider`.
+/// Reads a body of `provider`, as much of it as can be read.
 ///
 /// # Errors
-/// Where it is not JSON, or names no job.
+/// Where no job is named in what can be read.
 pub fn read(
     provider: &'static str,
     body: &[u8],
     now: Timestamp,
     readers: &LogReaders,
 ) -> Result<WebhookBody, BodyError> {
-    // Some senders put a byte order mark before the text.
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let not_json = |error: serde_json::Error| BodyError::NotJson(error.to_string());
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        // A list could be read as the fields of an object, and has no names for them.
-        serde_json::from_slice::<IgnoredAny>(body).map_err(not_json)?;
-        return Err(BodyError::NoId);
+    // A list could be read as the fields of an object, and has no names for them.
+    let fields = Fields::salvage(body).ok_or_else(|| says_nothing(body))?;
+    // An event of the trainer may have an `id`, too: its own, which is no job's.
+    if fields.has("job_id") || fields.has("prediction_id") {
+        let event = trainer_event(provider, &fields.into_value(), now);
+        let event = event.ok_or_else(|| says_nothing(body))?;
+        return Ok(WebhookBody::Trainer(Box::new(event)));
     }
-    let names: JobNames = serde_json::from_slice(body).map_err(not_json)?;
-    if !names.are_there()
-        && let Ok(prediction) = serde_json::from_slice::<Prediction>(body)
-    {
-        let heard = Heard { provider, source: Source::Webhook, at: now, asked_at: None };
-        let snapshot = prediction.into_snapshot(heard, readers);
-        return Ok(WebhookBody::Provider(Box::new(snapshot.observation)));
-    }
-    let body: Value = serde_json::from_slice(body).map_err(not_json)?;
-    trainer_event(provider, &body, now)
-        .map(|observation| WebhookBody::Trainer(Box::new(observation)))
-        .ok_or(BodyError::NoId)
+    let prediction = Prediction::of(fields).ok_or_else(|| says_nothing(body))?;
+    let skipped = prediction.skipped();
+    let heard = Heard { provider, source: Source::Webhook, at: now, asked_at: None };
+    let snapshot = prediction.into_snapshot(heard, readers);
+    Ok(WebhookBody::Provider { said: Box::new(snapshot.observation), skipped })
 }
 
-/// What tells the trainer's event from the provider's object. An event may have an `id`, too: its
-/// own, which is no job's.
-#[derive(Deserialize)]
-struct JobNames {
-    job_id: Option<IgnoredAny>,
-    prediction_id: Option<IgnoredAny>,
-}
-
-impl JobNames {
-    fn are_there(&self) -> bool {
-        self.job_id.is_some() || self.prediction_id.is_some()
+/// Why a body in which no job is named says nothing.
+fn says_nothing(body: &[u8]) -> BodyError {
+    match json::read::<IgnoredAny>(body) {
+        Ok(_) => BodyError::NoId,
+        Err(error) => BodyError::NotJson(error.to_string()),
     }
 }
 
@@ -124,14 +116,14 @@ mod tests {
     fn status_of(body: &Value) -> Option<JobStatus> {
         match read_json(body).expect("a body") {
             WebhookBody::Trainer(said) => said.status,
-            WebhookBody::Provider(said) => panic!("not the provider's: {said:?}"),
+            WebhookBody::Provider { said, .. } => panic!("not the provider's: {said:?}"),
         }
     }
 
     #[test]
     fn the_providers_own_object_is_told_by_its_id() {
         let body = read_json(&json!({"id": "p1", "status": "processing"})).expect("a body");
-        let WebhookBody::Provider(said) = body else { panic!("not the trainer's") };
+        let WebhookBody::Provider { said, .. } = body else { panic!("not the trainer's") };
         assert_eq!((said.status, said.by_provider), (Some(JobStatus::Running), true));
     }
 

@@ -77,6 +77,7 @@ pub(super) fn read(
         created_at: None,
         cancel_after_seconds: cancel_after_seconds.flatten(),
         course: course.flatten(),
+        oddities: Vec::new(),
     })
 }
 

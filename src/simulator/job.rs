@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::catalog;
+use super::oddity::Oddity;
 use super::scenario::{End, Scenario};
 use super::spec::JobUpdate;
 use super::status::{JobKind, Status};
@@ -84,6 +85,7 @@ pub(super) struct Job {
     pub(super) motion: Motion,
     /// Whether the next GET answers 404, as the real provider now and then does right after a create.
     pub(super) is_hidden_once: bool,
+    pub(super) oddities: Vec<Oddity>,
 }
 
 /// Where a job stands at one moment.
@@ -238,6 +240,7 @@ mod tests {
             subscription: None,
             motion: Motion::Scripted { scenario: Box::new(scenario), canceled_at: None },
             is_hidden_once: false,
+            oddities: Vec::new(),
         }
     }
 

@@ -39,6 +39,8 @@ pub struct SimulatorOptions {
     pub webhook_retry_delays: Vec<Duration>,
     /// How long a receiver may take to answer.
     pub webhook_timeout: Duration,
+    /// Whether each job is strange, too, in one way after the other.
+    pub is_hostile: bool,
 }
 
 impl Default for SimulatorOptions {
@@ -59,6 +61,7 @@ impl Default for SimulatorOptions {
             not_found_once_after_create: false,
             webhook_retry_delays: [1, 2, 4, 8, 15, 30].map(Duration::from_secs).to_vec(),
             webhook_timeout: Duration::from_secs(10),
+            is_hostile: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::catalog;
@@ -187,11 +187,18 @@ fn list(shared: &Shared, kind: JobKind, name: &str, query: &ListQuery) -> Answer
     let view = shared.page(kind, &page);
     let url =
         |cursor: Option<Cursor>| cursor.map(|cursor| neighbour_url(shared, name, query, cursor));
-    Ok(HttpResponse::Ok().json(json!({
-        "previous": url(view.previous),
-        "next": url(view.next),
-        "results": view.results,
-    })))
+    Ok(HttpResponse::Ok().json(ListAnswer {
+        previous: url(view.previous),
+        next: url(view.next),
+        results: view.results,
+    }))
+}
+
+#[derive(Debug, Serialize)]
+struct ListAnswer {
+    previous: Option<String>,
+    next: Option<String>,
+    results: Vec<JobView>,
 }
 
 /// The full URL of a neighbouring page, with the filters of this one.

@@ -70,6 +70,7 @@ pub(super) fn jobs(plan: &Seed, now: DateTime<Utc>) -> impl Iterator<Item = Job>
             deadline: None,
             subscription: None,
             is_hidden_once: false,
+            oddities: Vec::new(),
         }
     })
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::catalog;
+use super::oddity::Oddity;
 use super::scenario::Scenario;
 use super::status::{JobKind, Status};
 use super::webhooks::WebhookEvent;
@@ -31,6 +32,8 @@ pub struct JobSpec {
     pub cancel_after_seconds: Option<u32>,
     /// What moves it; by default the scenario of the simulator's options.
     pub course: Option<Course>,
+    /// What is strange about it.
+    pub oddities: Vec<Oddity>,
 }
 
 impl Default for JobSpec {
@@ -45,6 +48,7 @@ impl Default for JobSpec {
             created_at: None,
             cancel_after_seconds: None,
             course: None,
+            oddities: Vec::new(),
         }
     }
 }

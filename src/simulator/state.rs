@@ -13,6 +13,7 @@ use super::deliveries::DeliveryLog;
 use super::faults::FaultQueue;
 use super::job::{Job, Motion, Told};
 use super::ledger::{Ledger, OrderKey, PageQuery};
+use super::oddity::Oddity;
 use super::options::{SimulatorError, SimulatorOptions};
 use super::seed::{self, Seed};
 use super::spec::{Course, JobSpec, JobUpdate};
@@ -124,6 +125,8 @@ impl Shared {
             }
         };
         let events = spec.webhook_events_filter;
+        let number = self.lock().ledger.len();
+        let by_turns = self.options.is_hostile.then(|| Oddity::ALL[number % Oddity::ALL.len()]);
         Ok(Job {
             id: seed::new_id(),
             kind: spec.kind,
@@ -138,6 +141,7 @@ impl Shared {
             subscription: spec.webhook.map(|url| Subscription::new(url, events)),
             motion,
             is_hidden_once: false,
+            oddities: spec.oddities.into_iter().chain(by_turns).collect(),
         })
     }
 

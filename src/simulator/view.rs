@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::job::{Job, Moment};
+use super::oddity::{disfigure, raw};
 use super::status::JobKind;
 
 /// What the shape of an answer depends on besides the job.
@@ -21,23 +23,23 @@ pub(super) struct Site {
 /// The wire form of a prediction or training.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct JobView {
-    id: String,
-    model: String,
+    pub(super) id: Value,
+    pub(super) model: String,
     version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     destination: Option<String>,
-    input: Value,
-    output: Value,
-    data_removed: bool,
-    error: Option<String>,
+    pub(super) input: Box<RawValue>,
+    pub(super) output: Value,
+    pub(super) data_removed: bool,
+    pub(super) error: Box<RawValue>,
     status: String,
-    created_at: String,
-    started_at: Option<String>,
-    completed_at: Option<String>,
+    pub(super) created_at: String,
+    pub(super) started_at: Option<String>,
+    pub(super) completed_at: Option<String>,
     /// Absent in lists; null once the data is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    logs: Option<Value>,
-    metrics: Value,
+    pub(super) logs: Option<Value>,
+    pub(super) metrics: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
     source: &'static str,
@@ -51,27 +53,33 @@ impl Site {
         let is_removed = self.is_removed(&moment, now);
         let logs =
             if is_removed { Value::Null } else { Value::String(self.log(job, &moment, now)) };
-        JobView { logs: Some(logs), ..self.list_item(job, moment, is_removed) }
+        let has_ended = moment.status.is_terminal();
+        let mut view = JobView { logs: Some(logs), ..self.list_item(job, moment, is_removed) };
+        disfigure(&mut view, &job.oddities, has_ended, false);
+        view
     }
 
     /// The job as a list shows it: without its log.
     pub(super) fn show_in_list(&self, job: &Job, now: DateTime<Utc>) -> JobView {
         let moment = job.at(now);
         let is_removed = self.is_removed(&moment, now);
-        self.list_item(job, moment, is_removed)
+        let has_ended = moment.status.is_terminal();
+        let mut view = self.list_item(job, moment, is_removed);
+        disfigure(&mut view, &job.oddities, has_ended, true);
+        view
     }
 
     fn list_item(&self, job: &Job, moment: Moment, is_removed: bool) -> JobView {
         let metrics = metrics(job.created_at, &moment);
         JobView {
-            id: job.id.clone(),
+            id: job.id.clone().into(),
             model: job.model.clone(),
             version: job.version.clone(),
             destination: job.destination.clone(),
-            input: if is_removed { json!({}) } else { job.input.clone() },
+            input: raw(if is_removed { json!({}) } else { job.input.clone() }.to_string()),
             output: if is_removed { Value::Null } else { moment.output },
             data_removed: is_removed,
-            error: moment.error,
+            error: raw(json!(moment.error).to_string()),
             status: moment.status.into(),
             created_at: timestamp(job.created_at),
             started_at: moment.started_at.map(timestamp),

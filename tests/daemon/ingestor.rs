@@ -138,7 +138,7 @@ async fn deliver(
 }
 
 fn received(id: &str) -> Result<Receipt, IngestError> {
-    Ok(Receipt::Received { job_id: id.into(), updates: serde_json::Map::new() })
+    Ok(Receipt::Received { job_id: id.into(), updates: serde_json::Map::new(), skipped: 0 })
 }
 
 fn mismatch() -> Result<Receipt, IngestError> {

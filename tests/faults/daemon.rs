@@ -22,6 +22,7 @@ use jobsyncd::domain::queue::Limits;
 use jobsyncd::domain::rate_budget::RateBudget;
 use jobsyncd::domain::signature::{SignatureHeaders, SigningKey, require_recent, verify};
 use jobsyncd::domain::timestamp::{Timestamp, from_micros};
+use jobsyncd::provider::json;
 use jobsyncd::provider::log_readers::LogReaders;
 use jobsyncd::provider::replicate::{self, Heard, Prediction, PredictionPage};
 use jobsyncd::provider::webhook_body::{self, WebhookBody};
@@ -142,7 +143,7 @@ impl Daemon {
         verify(&self.key, headers, &webhook.body, now).map_err(|_| 401_u16)?;
         let read = webhook_body::read(replicate::NAME, &webhook.body, now, &self.readers);
         let (observation, creates) = match read.map_err(|_| 400_u16)? {
-            WebhookBody::Provider(said) => (*said, true),
+            WebhookBody::Provider { said, .. } => (*said, true),
             WebhookBody::Trainer(said) => (*said, false),
         };
         let webhook_id = Some(webhook.id.clone());
@@ -210,7 +211,7 @@ impl Daemon {
         ask: impl FnOnce() -> Answer,
     ) -> Called<CandidatePage> {
         self.call(clocks, ask, |_, text, _| {
-            let page: PredictionPage = serde_json::from_str(text).ok()?;
+            let page: PredictionPage = json::read(text.as_bytes()).ok()?;
             page.into_candidates(cursor, since, submission_input).ok()
         })
     }
@@ -239,7 +240,7 @@ impl Daemon {
         ask: impl FnOnce() -> Answer,
     ) -> Called<Page> {
         self.call(clocks, ask, |readers, text, now| {
-            let page: PredictionPage = serde_json::from_str(text).ok()?;
+            let page: PredictionPage = json::read(text.as_bytes()).ok()?;
             Some(page.into_page(cursor, replicate::NAME, now, readers))
         })
     }
@@ -251,7 +252,7 @@ impl Daemon {
         ask: impl FnOnce() -> Answer,
     ) -> Called<Observation> {
         self.call(clocks, ask, |readers, text, now| {
-            let prediction: Prediction = serde_json::from_str(text).ok()?;
+            let prediction: Prediction = json::read(text.as_bytes()).ok()?;
             let provider = replicate::NAME;
             let heard = Heard { provider, source: Source::Poll, at: now, asked_at: Some(now) };
             Some(prediction.into_snapshot(heard, readers).observation)

@@ -24,6 +24,8 @@ pub(crate) struct TrueJob {
     pub(crate) hangs_at_step: Option<i64>,
     /// What it was given, as JSON.
     pub(crate) input: String,
+    /// Further fields, as programs outside send them: nobody reads them, and not all are JSON to the letter.
+    pub(crate) strange_fields: &'static str,
     /// Of which submission of the daemon's it is.
     pub(crate) submission: Option<String>,
 }
@@ -60,6 +62,9 @@ impl End {
 const STEP: Micros = 20 * SECOND;
 /// How many steps a training has.
 const STEPS: i64 = 1_000;
+/// What stands beside the fields that are read.
+const STRANGE_FIELDS: [&str; 4] =
+    ["", r#","source":"\ud83d""#, r#","weight":NaN"#, r#","version":["hidden"],"urls":7"#];
 /// Right after a job was made the provider may not know it yet.
 const UNKNOWN_FOR: Micros = 2 * SECOND;
 
@@ -100,6 +105,7 @@ impl TrueJob {
             forgotten_at: random.random_bool(0.01).then(|| created_at + ran),
             hangs_at_step: random.random_bool(0.05).then(|| random.random_range(1..50)),
             input: input(random.random_range(INPUTS..2 * INPUTS)),
+            strange_fields: STRANGE_FIELDS[random.random_range(0..STRANGE_FIELDS.len())],
             submission: None,
         }
     }
@@ -167,13 +173,16 @@ impl TrueJob {
         clock: impl Fn(Micros) -> Micros,
         with_logs: bool,
     ) -> String {
-        let time = |moment: Micros| from_micros(clock(moment)).to_rfc3339();
+        // Without a colon, as many clients print it.
+        let form = "%Y-%m-%dT%H:%M:%S%.6f%z";
+        let time = |moment: Micros| from_micros(clock(moment)).format(form).to_string();
         let word = self.word(at);
         let mut json = format!(
-            r#"{{"id":"{}","model":"a/trainer-h100","input":{},"status":"{word}","created_at":"{}""#,
+            r#"{{"id":"{}","model":"a/trainer-h100","input":{},"status":"{word}","created_at":"{}"{}"#,
             self.id,
             self.input,
-            time(self.created_at)
+            time(self.created_at),
+            self.strange_fields,
         );
 
         if let Some(started_at) = self.started_at.filter(|moment| *moment <= at) {

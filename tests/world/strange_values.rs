@@ -1,1 +1,181 @@
 //! A: nothing is lost beside something strange, by a provider or in a request.
+
+use jobsyncd::simulator::{Fault, FaultKind, JobSpec, JobUpdate, Oddity, Simulator, Status};
+use serde_json::{Value, json};
+
+use crate::support::daemon::{Backend, TestDaemon, TestDatabase, simulator};
+use crate::support::webhook::{ROUTE, SECRET, Signer, deliver};
+
+/// A job that has run for ten minutes and ended so, with these oddities.
+fn ended(simulator: &Simulator, status: Status, oddities: &[Oddity]) -> String {
+    let job = simulator
+        .create_job(JobSpec { oddities: oddities.to_vec(), ..JobSpec::manual() })
+        .expect("a job");
+    let started_at = chrono::Utc::now() - chrono::TimeDelta::minutes(10);
+    let update = JobUpdate {
+        logs: Some("Step 9/9\n".to_owned()),
+        error: Some("out of memory".to_owned()).filter(|_| status == Status::Failed),
+        output: Some(json!("https://example.com/out.tar")).filter(|_| status == Status::Succeeded),
+        started_at: Some(started_at),
+        ..JobUpdate::status(status)
+    };
+    simulator.update_job(&job, update).expect("a change");
+    job
+}
+
+async fn started() -> (Simulator, TestDatabase, TestDaemon) {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = TestDaemon::builder()
+        .tracking(&simulator)
+        .with("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_SECRET", SECRET)
+        .start(&database)
+        .await;
+    (simulator, database, daemon)
+}
+
+#[actix_web::test]
+async fn half_an_emoji_in_what_nobody_reads_changes_nothing() {
+    let (simulator, _database, daemon) = started().await;
+    let id = ended(&simulator, Status::Succeeded, &[Oddity::HalfEmojiInput]);
+    let synced = daemon.sync().await;
+    assert_eq!((&synced["synced"], &synced["skipped"]), (&json!(1), &json!(0)), "{synced}");
+    assert_eq!(daemon.job(&id).await["status"], "completed");
+    daemon.logs_settled().await;
+    let logs = daemon.get(&format!("/api/cloud/jobs/{id}/logs")).await.ok();
+    assert_eq!(logs["logs"], "Step 9/9\n", "{logs}");
+}
+
+#[actix_web::test]
+async fn half_an_emoji_in_an_error_costs_that_character_alone() {
+    let (simulator, _database, daemon) = started().await;
+    let id = ended(&simulator, Status::Failed, &[Oddity::HalfEmojiError]);
+    let synced = daemon.sync().await;
+    assert_eq!((&synced["synced"], &synced["skipped"]), (&json!(1), &json!(0)), "{synced}");
+    assert_eq!(daemon.job(&id).await["error_message"], "went wrong \u{fffd}");
+}
+
+#[actix_web::test]
+async fn an_entry_that_cannot_be_read_is_counted_and_the_others_are_taken() {
+    let (simulator, _database, daemon) = started().await;
+    let strange = ended(&simulator, Status::Succeeded, &[Oddity::NoIdInLists]);
+    let good = ended(&simulator, Status::Succeeded, &[]);
+    let synced = daemon.sync().await;
+    assert_eq!((&synced["synced"], &synced["skipped"]), (&json!(1), &json!(1)), "{synced}");
+    assert_eq!(daemon.job(&good).await["status"], "completed");
+    daemon.get(&format!("/api/cloud/jobs/{strange}")).await.error(404, "job_not_found");
+}
+
+/// Bodies as they were really sent, each with what is strange about it, and how many fields cannot be read.
+const BODIES: [(&str, &[u8], u64); 9] = [
+    (
+        "half an emoji in the input",
+        br#"{"id": "p1", "status": "processing", "input": {"prompt": "\ud83d"}}"#,
+        0,
+    ),
+    (
+        "half an emoji in the log",
+        br#"{"id": "p1", "status": "processing", "logs": "Step 1/9 \ude00\n"}"#,
+        0,
+    ),
+    (
+        "a number that JSON has not",
+        br#"{"id": "p1", "status": "processing", "input": {"lr": NaN, "max": Infinity}}"#,
+        0,
+    ),
+    (
+        "a number beyond all",
+        br#"{"id": "p1", "status": "processing", "metrics": {"predict_time": 1e999}}"#,
+        1,
+    ),
+    (
+        "bytes that are no text",
+        b"{\"id\": \"p1\", \"status\": \"processing\", \"input\": {\"name\": \"caf\xe9\"}}",
+        0,
+    ),
+    (
+        "control characters",
+        b"{\"id\": \"p1\", \"status\": \"processing\", \"input\": {\"a\": \"\x00\x1b[0m\"}}",
+        0,
+    ),
+    (
+        "fields of other types",
+        br#"{"id": "p1", "status": "processing", "urls": [], "logs": 5, "error": {"code": 7}}"#,
+        2,
+    ),
+    ("the same field twice", br#"{"id": "p1", "status": "starting", "status": "processing"}"#, 0),
+    (
+        "an end that was cut off",
+        br#"{"id": "p1", "status": "processing", "logs": "Step 1/9\nSt"#,
+        0,
+    ),
+];
+
+#[actix_web::test]
+async fn a_signed_body_with_an_id_is_taken_whatever_stands_beside_it() {
+    for (what, body, skipped) in BODIES {
+        let (_simulator, _database, daemon) = started().await;
+        let headers = Signer::default().headers("msg_1", body);
+        let answer = deliver(&daemon, ROUTE, &headers, body).await;
+        assert_eq!(answer.status, 200, "{what}: {}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(answer.json()["skipped"], skipped, "{what}");
+        assert_eq!(daemon.job("p1").await["status"], "running", "{what}");
+    }
+}
+
+#[actix_web::test]
+async fn a_value_nested_a_thousand_deep_hides_no_other() {
+    let (_simulator, _database, daemon) = started().await;
+    let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+    let body =
+        format!(r#"{{"id": "p1", "input": {deep}, "output": {deep}, "status": "processing"}}"#);
+    let answer = Signer::default().deliver(&daemon, "msg_1", body).await.ok();
+    assert_eq!(answer["skipped"], 1);
+    assert_eq!(daemon.job("p1").await["status"], "running");
+}
+
+#[actix_web::test]
+async fn times_are_read_in_the_forms_that_clients_print() {
+    let (simulator, _database, daemon) = started().await;
+    let id = ended(&simulator, Status::Succeeded, &[Oddity::OffsetWithoutColon]);
+    daemon.sync().await;
+    let seconds = daemon.job(&id).await["duration_seconds"].as_f64().expect("a duration");
+    assert!((599.0..700.0).contains(&seconds), "{seconds}");
+}
+
+#[actix_web::test]
+async fn what_a_model_wrote_is_not_shown_as_a_place() {
+    let (simulator, _database, daemon) = started().await;
+    let id = ended(&simulator, Status::Succeeded, &[Oddity::OutputInChunks]);
+    daemon.sync().await;
+    let job = daemon.job(&id).await;
+    assert_eq!((&job["status"], &job["output_url"]), (&json!("completed"), &Value::Null));
+}
+
+#[actix_web::test]
+async fn a_time_that_cannot_be_costs_nothing() {
+    let (simulator, _database, daemon) = started().await;
+    let id = ended(&simulator, Status::Succeeded, &[Oddity::EndlessPredictTime]);
+    daemon.sync().await;
+    let cost = daemon.job(&id).await["cost_usd"].as_f64().unwrap_or_default();
+    assert!(cost < 10.0, "{cost}");
+}
+
+#[actix_web::test]
+async fn a_log_that_the_provider_says_is_deleted_is_not_asked_for() {
+    let (simulator, _database, daemon) = started().await;
+    let id = ended(&simulator, Status::Succeeded, &[Oddity::DataRemoved]);
+    daemon.sync().await;
+    daemon.logs_settled().await;
+    daemon.get(&format!("/api/cloud/jobs/{id}/logs")).await.error(410, "log_lost");
+    assert_eq!(simulator.calls_to("GET /predictions/{id}"), 0);
+}
+
+#[actix_web::test]
+async fn an_answer_that_was_cut_off_is_asked_for_again() {
+    let (simulator, _database, daemon) = started().await;
+    ended(&simulator, Status::Succeeded, &[]);
+    simulator.fail_next(Fault::new("GET /predictions", FaultKind::CutJson));
+    assert_eq!(daemon.sync().await["synced"], 1);
+    assert_eq!(simulator.calls_to("GET /predictions"), 2);
+}

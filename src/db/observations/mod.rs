@@ -395,6 +395,7 @@ impl Recorder<'_> {
                 provider_job_id: provider_job_id.clone(),
                 ended_at,
                 is_told: false,
+                is_removed: said.log_is_removed,
             });
         }
     }

@@ -14,6 +14,7 @@ use crate::domain::submission::{
 };
 use crate::domain::timestamp::{self, Timestamp};
 use crate::provider::caller::Urgency;
+use crate::provider::json;
 use crate::provider::{CandidatePage, NewJob, ProviderError};
 
 impl Replicate {
@@ -154,7 +155,7 @@ impl PredictionPage {
         let mut next = next.filter(|next| Some(next.as_str()) != cursor);
         let mut candidates = Vec::with_capacity(self.results.len());
         for item in self.results {
-            let wire: WireCandidate = serde_json::from_value(item)
+            let wire: WireCandidate = json::read(item.get().as_bytes())
                 .map_err(|error| ProviderError::Garbled(error.to_string()))?;
             let created_at = wire.created_at.as_deref().and_then(timestamp::parse);
             if since.is_some_and(|since| created_at.is_some_and(|at| at < since)) {
