@@ -11,7 +11,7 @@ use diesel::sql_types::{Nullable, Text};
 use super::connection::Connection;
 use super::error::StoreError;
 use super::row::{JobRow, UpdateJob, read_liveness};
-use super::schema::{job_logs, job_series, jobs};
+use super::schema::{job_logs, job_series, job_texts, jobs};
 use super::{logs, on_each_backend, queue};
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
@@ -114,8 +114,13 @@ pub(super) fn move_belongings(
     on_each_backend!(&mut *connection, |c| {
         diesel::update(job_logs::table.find(&from.0)).set(job_logs::job_id.eq(&to.0)).execute(c)
     })?;
-    on_each_backend!(connection, |c| {
+    on_each_backend!(&mut *connection, |c| {
         diesel::update(job_series::table.find(&from.0)).set(job_series::job_id.eq(&to.0)).execute(c)
+    })?;
+    on_each_backend!(connection, |c| {
+        diesel::update(job_texts::table.filter(job_texts::job_id.eq(&from.0)))
+            .set(job_texts::job_id.eq(&to.0))
+            .execute(c)
     })?;
     Ok(())
 }

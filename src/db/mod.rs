@@ -10,6 +10,7 @@ pub mod deliveries;
 pub mod error;
 pub mod events;
 pub mod job_series;
+pub mod job_texts;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;

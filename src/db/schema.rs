@@ -102,6 +102,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    job_texts (job_id, field) {
+        job_id -> Text,
+        field -> Text,
+        whole -> Text,
+    }
+}
+
+diesel::table! {
     job_series (job_id) {
         job_id -> Text,
         packed -> Binary,

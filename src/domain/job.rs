@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::job_texts::{CutTexts, JobText};
 use super::liveness::Liveness;
 use super::observation::{Provenance, Source};
 use super::progress::Progress;
@@ -292,6 +293,24 @@ impl Job {
     /// How the provider last confirmed the present state, where it did.
     pub fn confirmed_by(&self) -> Option<Source> {
         self.provenance.confirmed_by
+    }
+
+    /// How long the texts are of which the job carries a part.
+    pub fn cut_texts(&self) -> CutTexts {
+        self.provenance.cut
+    }
+
+    /// One of its texts, or as much of it as it carries.
+    pub fn text(&self, text: JobText) -> Option<&str> {
+        match text {
+            JobText::ErrorMessage => self.error_message.as_deref(),
+            JobText::OutputUrl => self.output_url.as_deref(),
+        }
+    }
+
+    /// Where the result is, where it carries all of that.
+    pub fn whole_output_url(&self) -> Option<&str> {
+        self.output_url.as_deref().filter(|_| self.provenance.cut.output_url.is_none())
     }
 
     /// When the job came into `status` by the provider's clock, where that is known.

@@ -1,10 +1,13 @@
 //! A job as the contract shows it (`api.md`, "Job object").
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
 use super::cost::{Prices, to_usd};
 use super::job::{Job, JobId, JobStatus, JobType};
+use super::job_texts::{CutTexts, ERROR_BYTES_MIN, TOGETHER_BYTES_MAX, json_bytes, shortened};
 use super::observation::Source;
 use super::progress::Progress;
 use super::timestamp::Timestamp;
@@ -22,8 +25,13 @@ pub struct JobView<'a> {
     pub(crate) completed_at: Option<Timestamp>,
     pub(crate) cost_usd: Option<f64>,
     pub(crate) hardware_type: Option<&'a str>,
-    pub(crate) error_message: Option<&'a str>,
+    pub(crate) error_message: Option<Cow<'a, str>>,
     pub(crate) output_url: Option<&'a str>,
+    /// Whether a text is not shown whole.
+    pub(crate) is_cut: bool,
+    /// How long the texts are that are not, in bytes.
+    #[serde(skip_serializing_if = "CutTexts::is_empty")]
+    pub(crate) cut_bytes: CutTexts,
     /// Always null: nothing is uploaded through this daemon, and existing clients read the field.
     pub(crate) upload_token: Option<&'a str>,
     pub(crate) user_id: Option<&'a str>,
@@ -55,6 +63,7 @@ impl<'a> JobView<'a> {
             None => prices.running_cost_micro_usd(job, now),
             Some(_) => None,
         };
+        let (error_message, cut_bytes) = error_that_fits(job);
         let lasted = job.started_at.map(|started_at| ended_at.unwrap_or(now) - started_at);
         Self {
             job_id: &job.job_id,
@@ -67,8 +76,10 @@ impl<'a> JobView<'a> {
             completed_at: ended_at,
             cost_usd: job.cost_micro_usd.or(estimate).map(to_usd),
             hardware_type: job.hardware_type.as_deref(),
-            error_message: job.error_message.as_deref(),
-            output_url: job.output_url.as_deref(),
+            error_message,
+            output_url: job.whole_output_url(),
+            is_cut: !cut_bytes.is_empty(),
+            cut_bytes,
             upload_token: None,
             user_id: job.user_id.as_deref(),
             metadata: Metadata(job),
@@ -93,6 +104,28 @@ impl JobView<'_> {
     #[must_use]
     pub fn at_position(self, queue_position: Option<usize>) -> Self {
         Self { queue_position, ..self }
+    }
+}
+
+/// The error as far as the other texts leave room for it, and how long the texts are that are not shown whole.
+fn error_that_fits(job: &Job) -> (Option<Cow<'_, str>>, CutTexts) {
+    let mut cut = job.cut_texts();
+    let Some(error) = job.error_message.as_deref() else { return (None, cut) };
+    let others = [
+        job.whole_output_url(),
+        job.model.as_deref(),
+        job.version.as_deref(),
+        job.web_url.as_deref(),
+        job.provider_status.as_deref(),
+    ];
+    let taken: usize = others.into_iter().flatten().map(json_bytes).sum();
+    let room = TOGETHER_BYTES_MAX.saturating_sub(taken).max(ERROR_BYTES_MIN);
+    match shortened(error, room) {
+        Some(shorter) => {
+            cut.error_message = cut.error_message.or(Some(error.len() as u64));
+            (Some(Cow::Owned(shorter)), cut)
+        }
+        None => (Some(Cow::Borrowed(error)), cut),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod event;
 pub mod growing_log;
 pub mod job;
 pub mod job_query;
+pub mod job_texts;
 pub mod job_view;
 pub mod liveness;
 pub mod log;

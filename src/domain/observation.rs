@@ -18,6 +18,10 @@ use std::cmp::Reverse;
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, JobStatus};
+use super::job_texts::{
+    CutTexts, JobText, MODEL_BYTES_MAX, STATUS_BYTES_MAX, VERSION_BYTES_MAX, WEB_URL_BYTES_MAX,
+    bounded_name, json_bytes,
+};
 use super::liveness::Alarm;
 use super::packed_log::PackedLog;
 use super::progress::{PackedSeries, Progress};
@@ -109,6 +113,8 @@ pub struct Observation {
     pub progress: Option<ProgressReading>,
     /// The log itself, where the source carried one. It is stored, not merged.
     pub logs: Option<PackedLog>,
+    /// How long the texts were of which it has only a part ([`Observation::bounded`]).
+    pub cut: CutTexts,
     /// The provider says that it has deleted the log. It is not merged: it saves asking.
     pub log_is_removed: bool,
 }
@@ -141,6 +147,7 @@ impl Observation {
             web_url: None,
             progress: None,
             logs: None,
+            cut: CutTexts::default(),
             log_is_removed: false,
         }
     }
@@ -185,6 +192,50 @@ impl Observation {
             web_url: self.web_url.as_ref().map(clean),
             ..self.clone()
         })
+    }
+
+    /// The same, with as much of its texts as a job carries.
+    pub fn bounded(&self) -> Cow<'_, Self> {
+        let cut = |text: JobText, whole: &Option<String>| text.bounded(whole.as_deref()?);
+        let error_message = cut(JobText::ErrorMessage, &self.error_message);
+        let output_url = cut(JobText::OutputUrl, &self.output_url);
+        let is_long = |name: &Option<String>, bytes_max| {
+            name.as_deref().is_some_and(|name| json_bytes(name) > bytes_max)
+        };
+        let has_long_name = is_long(&self.model, MODEL_BYTES_MAX)
+            || is_long(&self.version, VERSION_BYTES_MAX)
+            || is_long(&self.provider_status, STATUS_BYTES_MAX)
+            || is_long(&self.web_url, WEB_URL_BYTES_MAX);
+        if error_message.is_none() && output_url.is_none() && !has_long_name {
+            return Cow::Borrowed(self);
+        }
+        let name = |name: &Option<String>, bytes_max| {
+            name.as_deref().map(|name| bounded_name(name, bytes_max).into_owned())
+        };
+        let bytes = |cut: &Option<String>, whole: &Option<String>| {
+            whole.as_ref().filter(|_| cut.is_some()).map(|whole| whole.len() as u64)
+        };
+        Cow::Owned(Self {
+            cut: CutTexts {
+                error_message: bytes(&error_message, &self.error_message),
+                output_url: bytes(&output_url, &self.output_url),
+            },
+            error_message: error_message.or_else(|| self.error_message.clone()),
+            output_url: output_url.or_else(|| self.output_url.clone()),
+            model: name(&self.model, MODEL_BYTES_MAX),
+            version: name(&self.version, VERSION_BYTES_MAX),
+            provider_status: name(&self.provider_status, STATUS_BYTES_MAX),
+            web_url: self.web_url.clone().filter(|url| json_bytes(url) <= WEB_URL_BYTES_MAX),
+            ..self.clone()
+        })
+    }
+
+    /// The text that this says of the job.
+    pub fn text(&self, text: JobText) -> Option<&str> {
+        match text {
+            JobText::ErrorMessage => self.error_message.as_deref(),
+            JobText::OutputUrl => self.output_url.as_deref(),
+        }
     }
 
     /// The same, with its reading as one of the log that `job` has now, or of one that replaced it: one
@@ -257,6 +308,9 @@ pub struct Provenance {
     /// How the provider last confirmed the present state; None where it did not.
     #[serde(default)]
     pub(super) confirmed_by: Option<Source>,
+    /// How long the texts are of which the job carries a part.
+    #[serde(default, skip_serializing_if = "CutTexts::is_empty")]
+    pub(super) cut: CutTexts,
 }
 
 /// What an observation changed.
@@ -356,13 +410,18 @@ fn merge_values(job: &mut Job, observation: &Observation) {
 
     let weight = observation.weight();
     let from = &mut job.provenance;
-    keep_weightiest(
-        &mut job.error_message,
+    keep_weightiest_text(
+        (&mut job.error_message, &mut from.cut.error_message),
         &mut from.error_message,
-        &observation.error_message,
+        (&observation.error_message, observation.cut.error_message),
         weight,
     );
-    keep_weightiest(&mut job.output_url, &mut from.output_url, &observation.output_url, weight);
+    keep_weightiest_text(
+        (&mut job.output_url, &mut from.cut.output_url),
+        &mut from.output_url,
+        (&observation.output_url, observation.cut.output_url),
+        weight,
+    );
     keep_weightiest(
         &mut job.predict_time_micros,
         &mut from.predict_time,
@@ -422,6 +481,20 @@ fn keep_weightiest<T: Ord + Clone, W: Ord + Copy>(
         let said = (Some(weight), said.clone());
         (*known_weight, *known) = said.max((*known_weight, known.take()));
     }
+}
+
+/// The same for a text and how long it is where it was cut, which belong together.
+fn keep_weightiest_text(
+    (known, known_bytes): (&mut Option<String>, &mut Option<u64>),
+    known_weight: &mut Option<Weight>,
+    (said, said_bytes): (&Option<String>, Option<u64>),
+    weight: Weight,
+) {
+    let mut both = known.take().map(|text| (text, *known_bytes));
+    let said = said.clone().map(|text| (text, said_bytes));
+    keep_weightiest(&mut both, known_weight, &said, weight);
+    let (text, bytes) = both.unzip();
+    (*known, *known_bytes) = (text, bytes.flatten());
 }
 
 #[cfg(test)]

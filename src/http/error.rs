@@ -15,6 +15,7 @@ use crate::actors::syncer::SyncError;
 use crate::actors::webhook_ingestor::IngestError;
 use crate::db::error::StoreError;
 use crate::domain::job::JobId;
+use crate::domain::job_texts::JobText;
 use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::ProviderError;
 use crate::provider::webhook_body::BodyError;
@@ -79,6 +80,20 @@ pub enum ApiError {
         job_id: JobId,
         /// When that was found.
         lost_at: Timestamp,
+    },
+    /// A job has no such text.
+    #[error("{}: a job has the texts error_message and output_url", quoted(.field))]
+    UnknownText {
+        /// What was asked for.
+        field: String,
+    },
+    /// The job has no text in this field.
+    #[error("job {job_id} has no {field}")]
+    NoText {
+        /// Which job.
+        job_id: JobId,
+        /// Which field.
+        field: &'static str,
     },
     /// There is no such route.
     #[error("Not Found")]
@@ -204,6 +219,10 @@ impl ApiError {
             }
             Self::LogLost { job_id, lost_at } => Face::new(StatusCode::GONE, "log_lost")
                 .with(json!({"job_id": job_id, "lost_at": lost_at})),
+            Self::UnknownText { field } => Face::new(StatusCode::NOT_FOUND, "unknown_text")
+                .with(json!({"field": field, "allowed": JobText::ALL.map(JobText::as_str)})),
+            Self::NoText { job_id, field } => Face::new(StatusCode::NOT_FOUND, "no_text")
+                .with(json!({"job_id": job_id, "field": field})),
             Self::BodyCut => Face::new(StatusCode::BAD_REQUEST, "body_cut"),
             Self::NoRoute => Face::new(StatusCode::NOT_FOUND, "not_found"),
             Self::NoMethod { allowed } => {

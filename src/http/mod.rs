@@ -13,6 +13,7 @@ mod health;
 mod job_log_stream;
 mod job_logs;
 mod job_series;
+mod job_texts;
 mod jobs;
 mod list_cache;
 mod metrics;
@@ -201,6 +202,7 @@ pub fn routes(service: &mut ServiceConfig) {
             "GET",
             web::get().to(job_log_stream::stream),
         ))
+        .service(at("/api/cloud/jobs/{id}/texts/{field}", "GET", web::get().to(job_texts::get)))
         .service(at("/api/cloud/jobs/{id}/series", "GET", web::get().to(job_series::get)))
         .service(at("/api/cloud/providers", "GET", web::get().to(providers::list)))
         .service(

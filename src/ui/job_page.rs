@@ -7,6 +7,7 @@ use super::facts::{Fact, FactValue};
 use super::frame::Frame;
 use super::job_row::{Row, in_words};
 use super::text::{Instant, capitalised, safe_link, significant};
+use crate::domain::job_texts::JobText;
 use crate::domain::observation::Source;
 use crate::domain::progress::Progress;
 use crate::domain::timeline::{Timeline, Transition};
@@ -150,6 +151,10 @@ impl<'a> JobDetails<'a> {
             })
         };
         let confirmed = self.row.confirmed().map(|at| FactValue::Ago(at, self.row.confirmed_by()));
+        // Half a URL leads nowhere.
+        let whole_output = view.cut_bytes.output_url.map(|_| {
+            FactValue::Link(format!("{}/texts/{}", self.api_url(), JobText::OutputUrl.as_str()))
+        });
         let facts = [
             ("Id", text(Some(self.row.id()))),
             ("Provider", text(Some(&job.provider))),
@@ -166,7 +171,7 @@ impl<'a> JobDetails<'a> {
             ("Stalled since", view.stalled_since.and_then(instant)),
             ("Cancel asked for", view.cancel_requested_at.and_then(instant)),
             ("Confirmed", confirmed),
-            ("Output", link(view.output_url)),
+            ("Output", link(view.output_url).or(whole_output)),
             ("Page there", link(job.web_url.as_deref())),
         ];
         let fact = |(name, value): (&str, Option<FactValue>)| {

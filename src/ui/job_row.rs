@@ -8,7 +8,7 @@ use crate::domain::job_view::JobView;
 use crate::domain::observation::Source;
 use crate::domain::progress::{PackedSeries, Progress};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::words::{clean, span};
+use crate::domain::words::{clean, grouped, span};
 
 /// A job as it is shown at one moment.
 #[derive(Debug)]
@@ -104,9 +104,14 @@ impl<'a> Row<'a> {
 
     /// The last line of the log, or what went wrong.
     pub(crate) fn line(&self) -> String {
-        let error = self.job.error_message.as_deref();
+        let error = self.view.error_message.as_deref();
         let last = self.progress().and_then(|progress| progress.last_log.as_deref());
         clean(error.or(last).unwrap_or_default())
+    }
+
+    /// How long the error is in all, where a part of it is shown.
+    pub(crate) fn cut_error_bytes(&self) -> Option<String> {
+        self.view.cut_bytes.error_message.map(grouped)
     }
 
     pub(crate) fn has_line(&self) -> bool {

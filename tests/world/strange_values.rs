@@ -1,6 +1,7 @@
 //! A: nothing is lost beside something strange, by a provider or in a request.
 
 use jobsyncd::simulator::{Fault, FaultKind, JobSpec, JobUpdate, Oddity, Simulator, Status};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::daemon::{Backend, TestDaemon, TestDatabase, simulator};
@@ -178,4 +179,73 @@ async fn an_answer_that_was_cut_off_is_asked_for_again() {
     simulator.fail_next(Fault::new("GET /predictions", FaultKind::CutJson));
     assert_eq!(daemon.sync().await["synced"], 1);
     assert_eq!(simulator.calls_to("GET /predictions"), 2);
+}
+
+/// What a job may have in a list of fifty, in bytes: together they are at most 150 kB.
+const LISTED_BYTES_MAX: usize = 3_000;
+
+#[rstest]
+#[actix_web::test]
+async fn gigantic_texts_are_carried_in_part_and_kept_whole(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(backend);
+    let daemon = TestDaemon::builder().tracking(&simulator).start(&database).await;
+    let id = ended(&simulator, Status::Failed, &[Oddity::GiganticTexts]);
+    let mut events = daemon.events().await;
+    daemon.sync().await;
+
+    let list = daemon.get("/api/cloud/jobs").await.body;
+    assert!(list.len() < LISTED_BYTES_MAX, "{}", list.len());
+    let event = events.next().await.data;
+    assert!(event.len() < LISTED_BYTES_MAX, "{}", event.len());
+    let page = daemon.get("/").await.body;
+    assert!(page.len() < 60_000, "{}", page.len());
+
+    let job = daemon.job(&id).await;
+    assert_eq!((&job["is_cut"], &job["output_url"]), (&json!(true), &Value::Null), "{job}");
+    let error = job["error_message"].as_str().expect("a part");
+    assert!(error.starts_with("\u{1b}[31mNo. ") && error.contains("bytes left out"), "{error}");
+    for field in ["error_message", "output_url"] {
+        let whole = daemon.get(&format!("/api/cloud/jobs/{id}/texts/{field}")).await;
+        assert_eq!(whole.header("content-type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(json!(whole.body.len()), job["cut_bytes"][field], "{field}");
+        assert!(whole.body.len() > 5_000_000, "{field}: {}", whole.body.len());
+    }
+}
+
+#[actix_web::test]
+async fn fifty_jobs_are_never_a_list_of_more_than_150_kb() {
+    let (_simulator, _database, daemon) = started().await;
+    let long = "\u{1}\"ä".repeat(4_000);
+    for number in 0..50 {
+        let log = format!(
+            "Epoch 1/21, Steps:  30%|███| 600/2000 [00:00<00:29, 47.96it/s, lr=9.5e-5, step_loss=0.0234] {long}\n"
+        );
+        let body = json!({
+            "id": format!("{number:03}{}", "ä".repeat(98)), "status": format!("succeeded {long}"),
+            "model": long, "version": long, "error": long, "logs": log,
+            "output": format!("https://example.com/{}", "a".repeat(570)),
+            "urls": {"web": format!("https://example.com/{}", "a".repeat(170))},
+            "created_at": "2026-03-01T10:00:00.123456789Z", "started_at": "2026-03-01T10:00:00.123456Z",
+            "metrics": {"predict_time": 1.0 / 3.0},
+        });
+        Signer::default().deliver(&daemon, &format!("msg_{number}"), body).await.ok();
+    }
+    let list = daemon.get("/api/cloud/jobs").await;
+    assert_eq!(list.json()["jobs"].as_array().map(Vec::len), Some(50));
+    assert!(list.body.len() <= 150_000, "{}", list.body.len());
+}
+
+#[actix_web::test]
+async fn a_text_that_a_job_does_not_have_is_not_found() {
+    let (simulator, _database, daemon) = started().await;
+    let id = ended(&simulator, Status::Failed, &[]);
+    daemon.sync().await;
+    let of = |field: &str| format!("/api/cloud/jobs/{id}/texts/{field}");
+    assert_eq!(daemon.get(&of("error_message")).await.body, b"out of memory");
+    daemon.get(&of("output_url")).await.error(404, "no_text");
+    daemon.get(&of("input")).await.error(404, "unknown_text");
+    daemon.get("/api/cloud/jobs/other/texts/output_url").await.error(404, "job_not_found");
 }

@@ -12,14 +12,15 @@ use crate::config::DatabaseUrl;
 use crate::db::connection::{Connection, Role};
 use crate::db::error::StoreError;
 use crate::db::events::{self, Extent, LogBounds};
-use crate::db::job_series;
 use crate::db::jobs::{self, ActiveJob};
 use crate::db::logs::{self, KeptLog, WantedLog};
 use crate::db::metrics::{self, DayOfJobs};
 use crate::db::settings::{self, Setting};
+use crate::db::{job_series, job_texts};
 use crate::domain::event::{LoggedEvent, Seq};
 use crate::domain::job::{Job, JobId};
 use crate::domain::job_query::JobQuery;
+use crate::domain::job_texts::JobText;
 use crate::domain::poll_round::RoundScope;
 use crate::domain::progress::PackedSeries;
 use crate::domain::timeline::Timeline;
@@ -165,6 +166,30 @@ impl Question for GetSeries {
 
     fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
         job_series::get(connection, &self.0)
+    }
+}
+
+/// The whole of one of a job's texts; None where it has none.
+#[derive(Debug, Clone)]
+pub struct GetText {
+    /// Which job.
+    pub job_id: JobId,
+    /// Which text.
+    pub text: JobText,
+}
+
+impl Question for GetText {
+    type Answer = Option<String>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        connection.read(|connection| {
+            let job = jobs::get(connection, &self.job_id)?;
+            let whole = match job.cut_texts().bytes(self.text) {
+                Some(_) => job_texts::get(connection, &self.job_id, self.text)?,
+                None => None,
+            };
+            Ok(whole.or_else(|| job.text(self.text).map(str::to_owned)))
+        })
     }
 }
 

@@ -10,10 +10,11 @@ use super::error::StoreError;
 use super::events::EventAppender;
 use super::logs::WantedLog;
 use super::queue::Moved;
-use super::{deliveries, job_series, jobs, logs, queue};
+use super::{deliveries, job_series, job_texts, jobs, logs, queue};
 use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{Event, LoggedEvent, Notice};
 use crate::domain::job::{Job, JobId, JobStatus};
+use crate::domain::job_texts::JobText;
 use crate::domain::job_view::JobView;
 use crate::domain::liveness::Alarm;
 use crate::domain::observation::{Change, Observation, Source, merge};
@@ -189,12 +190,19 @@ struct Recorder<'a> {
 
 impl Recorder<'_> {
     fn record(&mut self, report: &Report) -> Result<Outcome, StoreError> {
-        let said = &*report.observation.storable();
+        let whole = &*report.observation.storable();
+        let said = &*whole.bounded();
         let known = self.known(&report.subject, said)?;
         let job_id = known
             .as_ref()
             .map_or_else(|| JobId(said.provider_job_id.clone()), |job| job.job_id.clone());
+        let had = known.as_ref().map(Job::cut_texts);
         let effect = self.effect_of(report, said, known)?;
+        if let Effect::Created(_) | Effect::Changed(_) = effect
+            && (!said.cut.is_empty() || had.is_some_and(|had| !had.is_empty()))
+        {
+            self.keep_texts(&job_id, whole, said)?;
+        }
         Ok(Outcome { job_id, effect })
     }
 
@@ -369,6 +377,28 @@ impl Recorder<'_> {
         }
     }
 
+    /// Keeps the whole of each text that the job now carries a part of.
+    fn keep_texts(
+        &mut self,
+        job_id: &JobId,
+        whole: &Observation,
+        said: &Observation,
+    ) -> Result<(), StoreError> {
+        let job = jobs::get(self.connection, job_id)?;
+        for text in JobText::ALL {
+            let cut_bytes = job.cut_texts().bytes(text);
+            let is_said = said.text(text).is_some() && said.text(text) == job.text(text);
+            match whole.text(text) {
+                _ if cut_bytes.is_none() => job_texts::forget(self.connection, job_id, text)?,
+                Some(whole) if is_said && cut_bytes == said.cut.bytes(text) => {
+                    job_texts::keep(self.connection, job_id, text, whole)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// A log is kept once its job has ended; before that it still grows, and is asked for.
     fn keep_log(&mut self, job: &Job, said: &Observation) -> Result<(), StoreError> {
         if let Some(log) = said.logs.as_ref().filter(|_| says_end(said)) {
@@ -437,7 +467,7 @@ fn differences(before: &Job, after: &Job) -> Map<String, Value> {
         after.cost_micro_usd.map(to_usd),
     );
     differences.compare("error_message", &before.error_message, &after.error_message);
-    differences.compare("output_url", &before.output_url, &after.output_url);
+    differences.compare("output_url", before.whole_output_url(), after.whole_output_url());
     differences.compare("hardware_type", &before.hardware_type, &after.hardware_type);
     differences.0
 }
