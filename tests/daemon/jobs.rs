@@ -81,6 +81,7 @@ async fn a_finished_job_has_every_field_of_the_contract(
             "hardware_type": "l40s-x2",
             "error_message": null,
             "output_url": output,
+            "is_cut": false,
             "upload_token": null,
             "user_id": null,
             "metadata": {

@@ -7,6 +7,7 @@ use jobsyncd::actors::pruner::PruneNow;
 use jobsyncd::db::observations::Report;
 use jobsyncd::db::retention::Pruned;
 use jobsyncd::domain::job::JobStatus;
+use jobsyncd::domain::job_texts::ERROR_BYTES_MAX;
 use jobsyncd::domain::packed_log::PackedLog;
 use jobsyncd::domain::timestamp::{Timestamp, now};
 use rand::rngs::StdRng;
@@ -63,10 +64,10 @@ impl TestDaemon {
     }
 }
 
-/// So many failures with an error of 32 KB: each is one event.
-fn long_events(name: &str, count: usize) -> Vec<Report> {
-    let error = Some("x".repeat(32 * 1024));
-    (0..count).map(|n| report(&format!("{name}-{n}"), JobStatus::Failed, error.clone())).collect()
+/// So many failures with as long an error as an event has: each is one event.
+fn long_events(count: usize) -> Vec<Report> {
+    let error = Some("x".repeat(ERROR_BYTES_MAX));
+    (0..count).map(|n| report(&format!("job-{n}"), JobStatus::Failed, error.clone())).collect()
 }
 
 /// A job that ended with a log.
@@ -88,17 +89,17 @@ fn random_log(seed: u64, bytes: usize) -> String {
 async fn events_that_are_too_many_go_oldest_first_and_only_who_misses_one_gets_a_reset(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
-    const EVENTS: usize = 60;
+    const EVENTS: usize = 1_000;
     let database = TestDatabase::new(backend);
     let daemon = daemon().with("JOBSYNCD__EVENTS__RETENTION_MB", "1").start(&database).await;
-    daemon.record(long_events("job", EVENTS)).await;
-    assert!(daemon.sizes().await.starts_with("60 events of 1.9 MB"), "{}", daemon.sizes().await);
+    daemon.record(long_events(EVENTS)).await;
+    let sizes = daemon.sizes().await;
+    assert!(sizes.starts_with("1000 events of 1.") && !sizes.contains("of 1.0 MB"), "{sizes}");
 
     let pruned = daemon.prune().await.events;
 
-    // Each is 32 KB and a little more: of a megabyte, 31 are kept.
-    assert_eq!(EVENTS - pruned, 31);
-    assert!(daemon.sizes().await.starts_with("31 events of 1.0 MB"), "{}", daemon.sizes().await);
+    let kept = format!("{} events of 1.0 MB", EVENTS - pruned);
+    assert!(daemon.sizes().await.starts_with(&kept), "{kept}: {}", daemon.sizes().await);
     assert_eq!(daemon.prune().await, Pruned::default(), "what may stay does stay");
     for (seen, greeting) in [
         (pruned - 1, "reset"),
@@ -150,8 +151,14 @@ async fn who_is_overtaken_by_the_pruning_while_it_catches_up_gets_a_reset_and_no
     let database = TestDatabase::new(backend);
     let daemon = daemon().start(&database).await;
     for batch in 0..EVENTS / BATCH {
-        daemon.record(long_events(&format!("job-{batch}"), BATCH)).await;
+        daemon.record(discoveries(&format!("job-{batch}"), BATCH)).await;
     }
+    // No event is as long by itself.
+    let blanks = match backend {
+        Backend::Sqlite => "printf('%32768s', '')",
+        Backend::Postgres => "repeat(' ', 32768)",
+    };
+    database.execute(&format!("UPDATE events SET json = json || {blanks}"));
     // So that the daemon's own buffer, which counts events, is no match for the replay either.
     for batch in 0..20 {
         daemon.record(discoveries(&format!("more-{batch}"), 128)).await;
