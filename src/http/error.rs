@@ -279,6 +279,8 @@ fn of_store(error: &StoreError) -> Face {
         }
         StoreError::NotWaiting { job_id, status } => Face::new(StatusCode::CONFLICT, "not_waiting")
             .with(json!({"job_id": job_id, "queue_status": status})),
+        StoreError::KeyReused(job_id) => Face::new(StatusCode::CONFLICT, "idempotency_key_reused")
+            .with(json!({"job_id": job_id})),
         StoreError::QueueFull { pending } => Face::new(StatusCode::TOO_MANY_REQUESTS, "queue_full")
             .with(json!({"pending": pending}))
             .retry_after(60),
@@ -346,6 +348,7 @@ fn of_ingest(error: &IngestError) -> Face {
         IngestError::Body(BodyError::NotJson(_)) => {
             Face::new(StatusCode::BAD_REQUEST, "body_not_json")
         }
+        IngestError::Body(BodyError::CutOff) => unavailable("body_cut"),
         IngestError::Body(BodyError::NoId) => Face::new(StatusCode::BAD_REQUEST, "body_without_id"),
         IngestError::Store(error) => of_store(error),
         IngestError::Stopping => unavailable("stopping"),

@@ -29,28 +29,31 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
 pub(super) struct Fields {
     texts: HashMap<String, Box<RawValue>>,
     unreadable: Vec<String>,
+    is_cut: bool,
 }
 
 impl Fields {
     /// The fields of the object in `bytes`, as far as it goes: what follows something that cannot be read, or
     /// is cut off, is missing. None where there is not even the beginning of an object.
     pub(super) fn salvage(bytes: &[u8]) -> Option<Self> {
-        let whole = Self::found_in(bytes);
-        if let Some((fields, true)) = whole {
-            return Some(fields);
-        }
-        Self::found_in(&mended(bytes)).map(|(fields, _)| fields)
+        let whole = Self::found_in(bytes).filter(|fields| !fields.is_cut);
+        whole.or_else(|| Self::found_in(&mended(bytes)))
     }
 
-    /// The fields, and whether the object was there to its end.
-    fn found_in(bytes: &[u8]) -> Option<(Self, bool)> {
+    fn found_in(bytes: &[u8]) -> Option<Self> {
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             return None;
         }
         let mut fields = Self::default();
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let read = Collect(&mut fields).deserialize(&mut reader).and_then(|()| reader.end());
-        Some((fields, read.is_ok()))
+        fields.is_cut = read.is_err();
+        Some(fields)
+    }
+
+    /// Whether more fields may have been sent than are there.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Whether there is a field of this name that is not null.

@@ -20,6 +20,8 @@ pub enum WebhookBody {
         said: Box<Observation>,
         /// How many fields of the body could not be read.
         skipped: usize,
+        /// The body was cut off: the message says more than was understood, and may come again.
+        is_cut: bool,
     },
     /// The trainer speaks about the job that it runs in.
     Trainer(Box<Observation>),
@@ -31,6 +33,9 @@ pub enum BodyError {
     /// It is not JSON.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
+    /// It was cut off before it said anything.
+    #[error("the body was cut off before it says how the job is: send it again")]
+    CutOff,
     /// It names no job.
     #[error("the body names no job: it has neither id nor job_id nor prediction_id")]
     NoId,
@@ -54,11 +59,15 @@ pub fn read(
         let event = event.ok_or_else(|| says_nothing(body))?;
         return Ok(WebhookBody::Trainer(Box::new(event)));
     }
+    let is_cut = fields.is_cut();
     let prediction = Prediction::of(fields).ok_or_else(|| says_nothing(body))?;
+    if is_cut && prediction.status.is_none() {
+        return Err(BodyError::CutOff);
+    }
     let skipped = prediction.skipped();
     let heard = Heard { provider, source: Source::Webhook, at: now, asked_at: None };
     let snapshot = prediction.into_snapshot(heard, readers);
-    Ok(WebhookBody::Provider { said: Box::new(snapshot.observation), skipped })
+    Ok(WebhookBody::Provider { said: Box::new(snapshot.observation), skipped, is_cut })
 }
 
 /// Why a body in which no job is named says nothing.

@@ -125,6 +125,28 @@ async fn a_signed_body_with_an_id_is_taken_whatever_stands_beside_it() {
 }
 
 #[actix_web::test]
+async fn a_body_that_was_cut_off_before_the_status_is_asked_for_again_and_taken_then() {
+    let (_simulator, _database, daemon) = started().await;
+    let signer = Signer::default();
+    let cut = signer.deliver(&daemon, "msg_1", r#"{"id": "p1", "model": "a/b", "inp"#).await;
+    assert_eq!(cut.header("retry-after"), Some("2"));
+    cut.error(503, "body_cut");
+    // Both say so under one id, and the second says more.
+    for (body, status) in [
+        (r#"{"id": "p1", "status": "succeeded", "completed_at": "2026-03-01T10:0"#, "completed"),
+        (
+            r#"{"id": "p1", "status": "succeeded", "error": null, "output": "https://x/y"}"#,
+            "completed",
+        ),
+    ] {
+        let taken = signer.deliver(&daemon, "msg_1", body).await.ok();
+        assert_eq!(taken["status"], "received", "{taken}");
+        assert_eq!(daemon.job("p1").await["status"], status);
+    }
+    assert_eq!(daemon.job("p1").await["output_url"], "https://x/y");
+}
+
+#[actix_web::test]
 async fn a_value_nested_a_thousand_deep_hides_no_other() {
     let (_simulator, _database, daemon) = started().await;
     let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
@@ -248,4 +270,62 @@ async fn a_text_that_a_job_does_not_have_is_not_found() {
     daemon.get(&of("output_url")).await.error(404, "no_text");
     daemon.get(&of("input")).await.error(404, "unknown_text");
     daemon.get("/api/cloud/jobs/other/texts/output_url").await.error(404, "job_not_found");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_key_belongs_to_one_user_one_provider_and_one_request(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let simulator = simulator().await;
+    let database = TestDatabase::new(backend);
+    let daemon = TestDaemon::builder()
+        .tracking(&simulator)
+        .with("JOBSYNCD__PROVIDERS__REPLICATE__TRAININGS", "true")
+        .start(&database)
+        .await;
+    let request = json!({
+        "hardware_profile": "h100", "config": {"max_train_steps": 100}, "user_id": "ann",
+        "config_name": "cats", "idempotency_key": "once",
+    });
+    let with = |field: &str, value: Value| {
+        let mut changed = request.clone();
+        changed[field] = value;
+        changed
+    };
+    let submit = async |provider: &str, request: &Value| {
+        daemon.post_json(&format!("/api/cloud/jobs/submit?provider={provider}"), request).await
+    };
+    let first = submit("replicate", &request).await.ok();
+    let repeated = submit(
+        "replicate",
+        &with("webhook_url", json!("https://x.example/api/webhooks/replicate")),
+    )
+    .await
+    .ok();
+    assert_eq!(
+        (&repeated["job_id"], &repeated["idempotent_hit"]),
+        (&first["job_id"], &json!(true))
+    );
+
+    for (field, value) in [
+        ("config", json!({"max_train_steps": 101})),
+        ("hardware_profile", json!("l40s")),
+        ("config_name", json!("dogs")),
+        ("priority", json!("urgent")),
+        ("max_attempts", json!(7)),
+    ] {
+        let refused = submit("replicate", &with(field, value)).await;
+        let refused = refused.error(409, "idempotency_key_reused");
+        assert_eq!(refused["details"]["job_id"], first["job_id"], "{field}");
+    }
+    let of_another = submit("replicate", &with("user_id", json!("bob"))).await.ok();
+    let of_nobody = submit("replicate", &with("user_id", Value::Null)).await.ok();
+    let elsewhere =
+        submit("replicate-trainings", &with("destination", json!("me/cats"))).await.ok();
+    for other in [&of_another, &of_nobody, &elsewhere] {
+        assert_eq!(other["idempotent_hit"], false, "{other}");
+    }
+    let again = submit("replicate", &with("user_id", Value::Null)).await.ok();
+    assert_eq!(again["job_id"], of_nobody["job_id"]);
 }
