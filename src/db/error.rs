@@ -33,6 +33,11 @@ pub enum StoreError {
         /// How far it is.
         status: QueueStatus,
     },
+    /// The key came before, with another request.
+    #[error(
+        "idempotency_key came before with another request, which is job {0}: repeat that request, or take another key"
+    )]
+    KeyReused(JobId),
     /// As many jobs wait as may.
     #[error("{pending} jobs wait in the queue, which is the limit: cancel some, or submit later")]
     QueueFull {
@@ -64,6 +69,7 @@ impl StoreError {
             | Self::NotInQueue(_)
             | Self::NotWaiting { .. }
             | Self::QueueFull { .. }
+            | Self::KeyReused(_)
             | Self::Finished { .. } => false,
         }
     }

@@ -20,7 +20,7 @@ use super::events::EventAppender;
 use super::observations::{Recorded, Report, record_within};
 use super::schema::queue_entries;
 use super::settings::{self, Setting};
-use super::{jobs, on_each_backend};
+use super::{jobs, on_each_backend, schema};
 use crate::domain::cost::Prices;
 use crate::domain::event::{Event, LoggedEvent};
 use crate::domain::job::{Job, JobId, JobStatus};
@@ -73,7 +73,7 @@ pub struct Enqueued {
 /// Stores a job that is to be submitted.
 ///
 /// # Errors
-/// Where too many wait, or the database fails.
+/// Where its key came with another request, too many wait, or the database fails.
 pub fn enqueue(
     connection: &mut Connection,
     new: &NewSubmission,
@@ -82,6 +82,9 @@ pub fn enqueue(
 ) -> Result<Enqueued, StoreError> {
     connection.write(|connection| {
         if let Some(job) = known_by_key(connection, new, now)? {
+            if !is_same_request(connection, &job, new)? {
+                return Err(StoreError::KeyReused(job.job_id));
+            }
             return Ok(Enqueued { job, is_repeat: true, events: Vec::new() });
         }
         let pending = totals(connection)?.pending;
@@ -166,6 +169,7 @@ pub(super) fn try_again(
     Ok(Some(job))
 }
 
+/// The job that came with the same key: a key belongs to a provider and a user.
 fn known_by_key(
     connection: &mut Connection,
     new: &NewSubmission,
@@ -173,19 +177,36 @@ fn known_by_key(
 ) -> Result<Option<Job>, StoreError> {
     let Some(key) = &new.idempotency_key else { return Ok(None) };
     let since = to_micros(now - KEY_HOLDS);
-    let known: Option<String> = on_each_backend!(&mut *connection, |c| {
+    let known: Vec<(String, Option<String>)> = on_each_backend!(&mut *connection, |c| {
         queue_entries::table
+            .inner_join(schema::jobs::table)
             .filter(queue_entries::idempotency_key.eq(key))
             .filter(queue_entries::queued_at.gt(since))
+            .filter(schema::jobs::provider.eq(&new.provider))
             .order(queue_entries::id.desc())
-            .select(queue_entries::job_id)
-            .first(c)
-            .optional()
+            .select((queue_entries::job_id, schema::jobs::user_id))
+            .load(c)
     })?;
-    match known {
-        Some(id) => jobs::find(connection, &JobId(id)),
+    match known.into_iter().find(|(_, user_id)| *user_id == new.user_id) {
+        Some((id, _)) => jobs::find(connection, &JobId(id)),
         None => Ok(None),
     }
+}
+
+/// Whether a job was submitted by the same request. Where its webhooks go is not compared, since that may come
+/// from a setting; secrets are not, since they are not stored.
+fn is_same_request(
+    connection: &mut Connection,
+    job: &Job,
+    new: &NewSubmission,
+) -> Result<bool, StoreError> {
+    let entry = find(connection, &job.job_id)?;
+    let order = order_of(connection, &job.job_id)?;
+    let is_same_entry = entry.is_some_and(|entry| {
+        (entry.priority, entry.max_attempts) == (new.priority, new.max_attempts)
+    });
+    let order = Order { webhook_url: new.order.webhook_url.clone(), ..order };
+    Ok(is_same_entry && job.config_name == new.config_name && order == new.order)
 }
 
 /// A job that is to be handed over now: its intent is stored.
