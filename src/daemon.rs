@@ -38,6 +38,7 @@ use crate::actors::provider_client::ProviderClient;
 use crate::actors::pruner::{Pruner, StopPruning};
 use crate::actors::syncer::{SyncSource, Syncer};
 use crate::actors::webhook_ingestor::{FinishIngesting, IngestorOptions, WebhookIngestor};
+use crate::actors::webhook_monitor::{WebhookMonitor, WebhookMonitorOptions};
 use crate::config::{self, Config};
 use crate::db::connection::{Claim, ClaimError, Connection, Role};
 use crate::db::error::{Obstacle, StoreError};
@@ -46,7 +47,7 @@ use crate::db::{events, notifications};
 use crate::domain::cost::Prices;
 use crate::domain::event::{Notice, Seq};
 use crate::domain::timestamp::now;
-use crate::domain::webhook_urls::{WebhookUrl, WebhookUrls};
+use crate::domain::webhook_urls::{self, WebhookUrl, WebhookUrls};
 use crate::http::{self, Doors, Gateway, ProviderDoor};
 use crate::provider::log_readers::LogReaders;
 use crate::provider::registry::{self, ProviderSetup};
@@ -158,6 +159,7 @@ impl BackgroundTasks {
         // Their addresses come before them: the store tells them of ends, and they have things stored.
         let log_keeper = Context::new();
         let dispatcher = Context::new();
+        let webhook_monitor = Context::new();
         let store = JobStore::start(JobStoreOptions {
             url: config.database.url.clone(),
             connection: database.writer,
@@ -167,6 +169,7 @@ impl BackgroundTasks {
             announcements: broadcaster.clone().recipient(),
             log_keeper: log_keeper.address().recipient(),
             dispatcher: dispatcher.address().recipient(),
+            webhook_monitor: webhook_monitor.address().recipient(),
         });
         let readers = Arc::new(LogReaders::new(config.logs.job_bytes_max));
         let (registry, providers) =
@@ -222,6 +225,10 @@ impl BackgroundTasks {
             providers: recipients(&providers),
         })
         .start();
+        let webhook_monitor = webhook_monitor.run(WebhookMonitor::new(WebhookMonitorOptions {
+            store: store.clone().recipient(),
+            poller: poller.clone().recipient(),
+        }));
         let accountant = Accountant::new(
             config.costs.budget,
             prices.clone(),
@@ -253,6 +260,7 @@ impl BackgroundTasks {
             canceller,
             accountant,
             notifier,
+            webhook_monitor,
             pruner,
             broadcaster,
             providers,
@@ -548,7 +556,10 @@ async fn webhook_urls(reader: &Addr<JobReader>, providers: &Providers) -> Webhoo
         let webhooks = &door.setup.webhooks;
         let url = WebhookUrl {
             configured: webhooks.url.clone(),
-            chosen: chosen.map(|text| Url::parse(&text).ok()),
+            chosen: chosen.map(|text| {
+                // Earlier versions took a URL without a path as it was.
+                Url::parse(&text).ok().map(|url| webhook_urls::routed(&url, name).unwrap_or(url))
+            }),
             follows: webhooks.follows,
         };
         urls.push((*name, url));

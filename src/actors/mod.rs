@@ -19,3 +19,4 @@ pub mod pruner;
 pub mod syncer;
 pub mod webhook_ingestor;
 mod webhook_key;
+pub mod webhook_monitor;

@@ -99,6 +99,11 @@ pub struct PollingStatus {
     pub next_round_at: Option<Timestamp>,
 }
 
+/// The webhooks of a provider are silent, or come again.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct SetWebhooksSilent(pub bool);
+
 /// What the poller needs from whoever starts it.
 pub struct PollerOptions {
     /// What the configuration says of polling.
@@ -125,6 +130,7 @@ type RoundResult = Result<Round, StoreError>;
 pub struct Poller {
     options: PollerOptions,
     is_running: bool,
+    are_webhooks_silent: bool,
     /// Who waits for a round that has not begun yet.
     waiting: Vec<oneshot::Sender<RoundResult>>,
     last_round: Option<Round>,
@@ -141,6 +147,7 @@ impl Poller {
         Self {
             options,
             is_running: false,
+            are_webhooks_silent: false,
             waiting: Vec::new(),
             last_round: None,
             next_round: None,
@@ -155,6 +162,7 @@ impl Poller {
             configured: self.options.configured,
             preference: self.options.preference,
             has_webhook: self.options.webhook_urls.are_complete(),
+            are_webhooks_silent: self.are_webhooks_silent,
         })
     }
 
@@ -381,6 +389,20 @@ impl Handler<SetWebhookUrl> for Poller {
             this.schedule(context);
             Ok(())
         }))
+    }
+}
+
+impl Handler<SetWebhooksSilent> for Poller {
+    type Result = ();
+
+    fn handle(
+        &mut self,
+        SetWebhooksSilent(are_silent): SetWebhooksSilent,
+        context: &mut Self::Context,
+    ) {
+        self.are_webhooks_silent = are_silent;
+        self.log_state();
+        self.schedule(context);
     }
 }
 

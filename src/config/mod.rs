@@ -141,6 +141,9 @@ pub struct Cog {
     /// Where it reaches our webhook. Without one nothing can be submitted to it, because it tells of its jobs in no
     /// other way.
     pub webhook_url: Option<Url>,
+    /// Whether a proxy changes the path of `webhook_url` on its way here, so that it need not be that of the
+    /// route. Default false.
+    pub webhook_url_is_rewritten: bool,
     /// Networks that may send its webhooks, which are not signed; none means this machine and, where
     /// `base_url` says its address, the runtime's. Default none.
     pub webhook_allowed_ips: Vec<IpNet>,
@@ -163,6 +166,9 @@ pub struct Replicate {
     /// Where the provider reaches our webhook. Without one, polling is on unless it was decided
     /// otherwise.
     pub webhook_url: Option<Url>,
+    /// Whether a proxy changes the path of `webhook_url` on its way here, so that it need not be that of the
+    /// route. Default false.
+    pub webhook_url_is_rewritten: bool,
     /// The secret (`whsec_…`) that signs webhooks. Without one it is fetched from the provider.
     pub webhook_secret: Option<SecretString>,
     /// Whether a webhook must be signed. Default true.

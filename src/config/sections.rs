@@ -119,11 +119,14 @@ fn database(r: &mut Reader<'_>, sources: &Sources) -> Result<Database, ConfigErr
 }
 
 fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
+    let is_rewritten = r.boolean("providers.replicate.webhook_url_is_rewritten")?;
+    let webhook_url = |text: &str| values::webhook_url(text, "replicate", is_rewritten);
     Ok(Replicate {
         base_url: r.text("providers.replicate.base_url", values::base_url)?,
         api_token: r.secret("providers.replicate.api_token")?,
         trainings: r.boolean("providers.replicate.trainings")?,
-        webhook_url: r.optional_text("providers.replicate.webhook_url", values::webhook_url)?,
+        webhook_url: r.optional_text("providers.replicate.webhook_url", webhook_url)?,
+        webhook_url_is_rewritten: is_rewritten,
         webhook_secret: r.secret("providers.replicate.webhook_secret")?,
         webhook_require_signature: r.boolean("providers.replicate.webhook_require_signature")?,
         webhook_allowed_ips: r.list("providers.replicate.webhook_allowed_ips", values::network)?,
@@ -140,9 +143,12 @@ fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
 }
 
 fn cog(r: &mut Reader<'_>) -> Result<Cog, ConfigError> {
+    let is_rewritten = r.boolean("providers.cog.webhook_url_is_rewritten")?;
+    let webhook_url = |text: &str| values::webhook_url(text, "cog", is_rewritten);
     Ok(Cog {
         base_url: r.optional_text("providers.cog.base_url", values::base_url)?,
-        webhook_url: r.optional_text("providers.cog.webhook_url", values::webhook_url)?,
+        webhook_url: r.optional_text("providers.cog.webhook_url", webhook_url)?,
+        webhook_url_is_rewritten: is_rewritten,
         webhook_allowed_ips: r.list("providers.cog.webhook_allowed_ips", values::network)?,
         request_timeout_seconds: r.whole("providers.cog.request_timeout_seconds", 1..=300)?,
         hardware: r.optional_text("providers.cog.hardware", |text| Ok(text.to_owned()))?,

@@ -13,7 +13,10 @@ use super::words::{UNKNOWN, grouped};
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("states", &["job_status_changed"]),
     ("jobs", &["job_discovered", "job_updated", "job_deleted"]),
-    ("alarms", &["job_gone", "job_stalled", "loss_not_finite", "job_log_missing"]),
+    (
+        "alarms",
+        &["job_gone", "job_stalled", "loss_not_finite", "job_log_missing", "webhooks_silent"],
+    ),
     ("queue", &["queue_changed"]),
     ("money", &["budget_warning", "budget_exceeded"]),
     ("sync", &["sync_completed"]),
@@ -113,6 +116,9 @@ fn words(kind: &str, told: &Value) -> String {
             and_reason(format!("queue: {change}; {waiting} waiting, {under_way} under way"))
         }
         "budget_warning" | "budget_exceeded" => text("message"),
+        "webhooks_silent" => {
+            format!("webhooks of {} are silent: {}", text("provider"), text("message"))
+        }
         "sync_completed" => and_reason(format!(
             "synced {}: {} discovered, {} updated, {} unchanged, {} calls",
             text("provider"),

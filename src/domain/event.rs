@@ -145,6 +145,15 @@ pub enum Event<'a> {
     BudgetWarning(BudgetTold),
     /// A limit on spending is reached. Told once a period.
     BudgetExceeded(BudgetTold),
+    /// No webhook came for changes of jobs that began with our webhook. Told once a silence.
+    WebhooksSilent {
+        /// Whose webhooks.
+        provider: &'a str,
+        /// The jobs whose changes were found by asking.
+        job_ids: &'a [JobId],
+        /// The same for people.
+        message: &'static str,
+    },
     /// A full sync has ended.
     SyncCompleted {
         /// Which provider was read.
@@ -198,6 +207,7 @@ impl Event<'_> {
             Self::QueueChanged { .. } => "queue_changed",
             Self::BudgetWarning(_) => "budget_warning",
             Self::BudgetExceeded(_) => "budget_exceeded",
+            Self::WebhooksSilent { .. } => "webhooks_silent",
             Self::SyncCompleted { .. } => "sync_completed",
         }
     }
@@ -214,7 +224,10 @@ impl Event<'_> {
             | Self::JobLogMissing { job_id, .. }
             | Self::JobDeleted { job_id, .. } => Some(job_id),
             Self::QueueChanged { job_id, .. } => *job_id,
-            Self::BudgetWarning(_) | Self::BudgetExceeded(_) | Self::SyncCompleted { .. } => None,
+            Self::BudgetWarning(_)
+            | Self::BudgetExceeded(_)
+            | Self::WebhooksSilent { .. }
+            | Self::SyncCompleted { .. } => None,
         }
     }
 

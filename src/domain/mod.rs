@@ -34,5 +34,6 @@ pub mod signature;
 pub mod submission;
 pub mod timeline;
 pub mod timestamp;
+pub mod webhook_silence;
 pub mod webhook_urls;
 pub mod words;

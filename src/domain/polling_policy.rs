@@ -11,6 +11,8 @@ pub struct PollingInputs {
     pub preference: Option<bool>,
     /// Whether every provider has a webhook URL.
     pub has_webhook: bool,
+    /// Whether webhooks should have come and did not.
+    pub are_webhooks_silent: bool,
 }
 
 /// Why polling is on or off.
@@ -23,6 +25,8 @@ pub enum PollingReason {
     Setting,
     /// A webhook URL is configured, so the provider tells by itself.
     WebhookConfigured,
+    /// A webhook URL is configured, and webhooks do not come.
+    WebhooksSilent,
     /// No webhook URL is configured, so the provider must be asked.
     NoWebhook,
 }
@@ -34,6 +38,7 @@ impl PollingReason {
             Self::Configuration => "by configuration",
             Self::Setting => "as set by a user",
             Self::WebhookConfigured => "a webhook is configured",
+            Self::WebhooksSilent => "a webhook is configured, and none comes",
             Self::NoWebhook => "no webhook is configured",
         }
     }
@@ -44,6 +49,7 @@ pub fn decide(inputs: PollingInputs) -> (bool, PollingReason) {
     match (inputs.configured, inputs.preference, inputs.has_webhook) {
         (Some(enabled), _, _) => (enabled, PollingReason::Configuration),
         (None, Some(enabled), _) => (enabled, PollingReason::Setting),
+        (None, None, true) if inputs.are_webhooks_silent => (true, PollingReason::WebhooksSilent),
         (None, None, true) => (false, PollingReason::WebhookConfigured),
         (None, None, false) => (true, PollingReason::NoWebhook),
     }
@@ -59,14 +65,19 @@ mod tests {
         assert_eq!(decide(inputs), (true, PollingReason::NoWebhook));
         let inputs = PollingInputs { has_webhook: true, ..inputs };
         assert_eq!(decide(inputs), (false, PollingReason::WebhookConfigured));
+        let inputs = PollingInputs { are_webhooks_silent: true, ..inputs };
+        assert_eq!(decide(inputs), (true, PollingReason::WebhooksSilent));
     }
 
     #[test]
     fn a_users_setting_beats_the_webhook_and_configuration_beats_both() {
         for has_webhook in [false, true] {
             for preference in [false, true] {
-                let inputs =
-                    PollingInputs { preference: Some(preference), has_webhook, configured: None };
+                let inputs = PollingInputs {
+                    preference: Some(preference),
+                    has_webhook,
+                    ..PollingInputs::default()
+                };
                 assert_eq!(decide(inputs), (preference, PollingReason::Setting));
                 let inputs = PollingInputs { configured: Some(!preference), ..inputs };
                 assert_eq!(decide(inputs), (!preference, PollingReason::Configuration));

@@ -4,6 +4,44 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+/// The route of a provider's webhooks.
+pub fn route_of(provider: &str) -> String {
+    format!("/api/webhooks/{provider}")
+}
+
+/// A URL whose path is that of no webhook here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "has the path {path}, which is not the route of these webhooks: give {right}, or say \
+     webhook_url_is_rewritten: true where a proxy changes the path"
+)]
+pub struct WrongPath {
+    /// The path.
+    path: String,
+    /// The same URL with the right one.
+    right: Url,
+}
+
+/// The URL under which webhooks of a provider come in here where `url` was given. Without a path it is that of
+/// the route, which is how SimpleTuner's documentation has it given; slashes at its end are none.
+///
+/// # Errors
+/// Where the path is another, so that every webhook would be answered 404 or 405.
+pub fn routed(url: &Url, provider: &str) -> Result<Url, WrongPath> {
+    let (route, alias) = (route_of(provider), format!("/api/cloud/webhook/{provider}"));
+    let path = url.path().trim_end_matches('/');
+    let right = |path: &str| {
+        let mut right = url.clone();
+        right.set_path(path);
+        right
+    };
+    match path {
+        "" => Ok(right(&route)),
+        path if path == route || path == alias => Ok(right(path)),
+        _ => Err(WrongPath { path: url.path().to_owned(), right: right(&route) }),
+    }
+}
+
 /// What is known of the webhook URL of one provider.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookUrl {
@@ -81,6 +119,42 @@ mod tests {
         urls.choose("cloud", None);
         assert_eq!(urls.of("cloud"), None);
         assert!(!urls.are_complete());
+    }
+
+    #[test]
+    fn a_url_without_a_path_is_that_of_the_route() {
+        let right = "https://jobs.example:8443/api/webhooks/cloud";
+        for given in [
+            "https://jobs.example:8443",
+            "https://jobs.example:8443/",
+            "https://jobs.example:8443//",
+            "https://jobs.example:8443/api/webhooks/cloud",
+            "https://jobs.example:8443/api/webhooks/cloud/",
+        ] {
+            assert_eq!(routed(&url(given), "cloud"), Ok(url(right)), "{given}");
+        }
+        let alias = url("https://jobs.example/api/cloud/webhook/cloud?a=b");
+        assert_eq!(routed(&alias, "cloud"), Ok(alias));
+    }
+
+    #[test]
+    fn a_path_that_is_no_route_is_refused_with_the_right_one() {
+        for path in [
+            "/hook",
+            "//api/webhooks/cloud",
+            "/api/webhook/cloud",
+            "/api/webhooks",
+            "/api/webhooks/clowd",
+            "/api/webhooks/other",
+            "/API/webhooks/cloud",
+        ] {
+            let given = format!("https://jobs.example{path}");
+            let wrong = routed(&url(&given), "cloud").expect_err(path);
+            assert!(
+                wrong.to_string().contains("https://jobs.example/api/webhooks/cloud"),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

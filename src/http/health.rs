@@ -18,6 +18,7 @@ use crate::actors::log_keeper::CountWantedLogs;
 use crate::actors::poller::{GetPollingStatus, GetWebhookUrl};
 use crate::actors::provider_client::GetProviderHealth;
 use crate::actors::webhook_ingestor::GetLastDelivery;
+use crate::actors::webhook_monitor::GetWebhookSilence;
 use crate::config::DatabaseUrl;
 use crate::db::notifications::ChannelState;
 use crate::domain::queue::QueueStatus;
@@ -283,11 +284,14 @@ async fn provider(
     let health = gateway.asker.ask(&door.client, GetProviderHealth).await?;
     let webhook_url = gateway.asker.ask(&gateway.poller, GetWebhookUrl { provider: name }).await?;
     let last_webhook_at = gateway.asker.ask(&door.ingestor, GetLastDelivery).await?;
+    let question = GetWebhookSilence { provider: name };
+    let silence = gateway.asker.ask(&gateway.webhook_monitor, question).await?;
     let details = Details(vec![
         ("calls_since_start", json!(health.calls)),
         ("calls_left_before_reset", json!(health.calls_left)),
         ("webhook_url", json!(webhook_url.as_ref().map(Url::as_str))),
         ("last_webhook_at", json!(last_webhook_at)),
+        ("webhooks_silent_since", json!(silence.map(|(since, _)| since))),
         ("last_outage", json!(health.last_error)),
     ]);
     Ok(if !health.has_token {
@@ -296,6 +300,13 @@ async fn provider(
         Finding::degraded(Some(format!("it refuses the API token: {words}")), details)
     } else if health.out_of_order {
         Finding::degraded(health.last_error, details)
+    } else if let Some((since, jobs)) = silence {
+        let words = format!(
+            "webhooks are silent since {since}: {jobs} jobs have changed and no webhook told of it. They are polled \
+             meanwhile; whether {} leads here, POST /api/webhooks/test tells",
+            webhook_url.as_ref().map_or("webhook_url", Url::as_str),
+        );
+        Finding::degraded(Some(words), details)
     } else {
         Finding::healthy(None, details)
     })

@@ -24,6 +24,7 @@ mod providers;
 mod query;
 mod queue;
 mod submit;
+mod webhook_test;
 mod webhooks;
 
 #[doc(hidden)]
@@ -44,6 +45,7 @@ use actix_web::{Resource, Route};
 use self::ask::Asker;
 use self::error::ApiError;
 use self::list_cache::ListCache;
+use self::webhook_test::TestDeliveries;
 use crate::actors::accountant::Accountant;
 use crate::actors::broadcaster::Broadcaster;
 use crate::actors::canceller::Canceller;
@@ -58,6 +60,7 @@ use crate::actors::provider_client::ProviderClient;
 use crate::actors::pruner::Pruner;
 use crate::actors::syncer::Syncer;
 use crate::actors::webhook_ingestor::WebhookIngestor;
+use crate::actors::webhook_monitor::WebhookMonitor;
 use crate::config;
 use crate::domain::cost::Prices;
 use crate::provider::registry::ProviderSetup;
@@ -86,6 +89,8 @@ pub struct Doors {
     pub accountant: Addr<Accountant>,
     /// Who tells people.
     pub notifier: Addr<Notifier>,
+    /// Who notices that webhooks do not come.
+    pub webhook_monitor: Addr<WebhookMonitor>,
     /// Who forgets.
     pub pruner: Addr<Pruner>,
     /// Who tells of changes.
@@ -121,6 +126,7 @@ pub struct Gateway {
     asker: Asker,
     lists: ListCache,
     assets: Assets,
+    test_deliveries: TestDeliveries,
     started: Instant,
 }
 
@@ -142,7 +148,14 @@ impl Gateway {
         let provider_within = timeouts.max().unwrap_or(answer_within);
         let lists = ListCache::new(doors.version.clone());
         let asker = Asker::new(answer_within, provider_within);
-        Self { doors, asker, lists, assets: Assets::default(), started: Instant::now() }
+        Self {
+            doors,
+            asker,
+            lists,
+            assets: Assets::default(),
+            test_deliveries: TestDeliveries::new(),
+            started: Instant::now(),
+        }
     }
 
     /// The provider with this name.
@@ -222,7 +235,7 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/cloud/polling/setting", "PUT", web::put().to(polling::change)))
         .service(at("/api/events", "GET", web::get().to(events::subscribe)))
         .service(at("/api/activity", "GET", web::get().to(activity::list)))
-        .service(at("/api/webhooks/test", "POST", web::post().to(webhooks::test)));
+        .service(at("/api/webhooks/test", "POST", web::post().to(webhook_test::test)));
     queue_routes(service);
     dashboard::routes(service);
     service
@@ -324,7 +337,7 @@ pub fn serve(
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
             .app_data(gateway.clone())
-            .app_data(Data::new(webhooks::test_client()))
+            .app_data(Data::new(webhook_test::client()))
             .wrap(from_fn(guard::admit))
             .wrap(Compress::default())
             .wrap(

@@ -15,6 +15,7 @@ use crate::actors::provider_client::FetchAccount;
 use crate::domain::budget::Budget;
 use crate::domain::cost::{Hardware, to_usd};
 use crate::domain::timestamp::now;
+use crate::domain::webhook_urls;
 use crate::provider::registry::ProviderSetup;
 
 /// `GET /api/cloud/providers`
@@ -75,8 +76,9 @@ fn view(setup: &ProviderSetup, webhook_url: Option<&Url>, budget: Budget) -> Val
 }
 
 /// What can be changed here.
-const CHANGEABLE: [&str; 5] = [
+const CHANGEABLE: [&str; 6] = [
     "webhook_url",
+    IS_REWRITTEN,
     "cost_limit_enabled",
     "cost_limit_amount",
     "cost_limit_period",
@@ -115,7 +117,7 @@ pub(super) async fn change_config(
             gateway.asker.ask(&gateway.poller, question).await?
         }
         Some(value) => {
-            let url = parse_webhook_url(value)?;
+            let url = webhook_url(value, fields.get(IS_REWRITTEN), setup)?;
             let change = SetWebhookUrl { provider: setup.name, url: url.clone() };
             gateway.asker.ask(&gateway.poller, change).await?;
             url
@@ -125,8 +127,32 @@ pub(super) async fn change_config(
     Ok(Json(view(setup, url.as_ref(), budget)))
 }
 
-/// The URL that a client gives for webhooks; None where it wants none.
-pub(super) fn parse_webhook_url(value: &Value) -> Result<Option<Url>, ApiError> {
+/// Says that a proxy changes the path of a webhook's URL on its way here.
+pub(super) const IS_REWRITTEN: &str = "webhook_url_is_rewritten";
+
+/// The URL that a client gives for the webhooks of a provider; None where it wants none. Its path is that of the
+/// route, unless the client or the configuration says that a proxy changes it.
+pub(super) fn webhook_url(
+    value: &Value,
+    is_rewritten: Option<&Value>,
+    setup: &ProviderSetup,
+) -> Result<Option<Url>, ApiError> {
+    let bad =
+        |field: &str, problem: String| ApiError::BadValue { field: field.to_owned(), problem };
+    let is_rewritten = match is_rewritten {
+        None | Some(Value::Null) => setup.webhooks.url_is_rewritten,
+        Some(Value::Bool(is_rewritten)) => *is_rewritten,
+        Some(_) => return Err(bad(IS_REWRITTEN, "true or false is needed".to_owned())),
+    };
+    match parse_webhook_url(value)? {
+        Some(url) if !is_rewritten => webhook_urls::routed(&url, setup.name)
+            .map(Some)
+            .map_err(|wrong| bad("webhook_url", wrong.to_string())),
+        url => Ok(url),
+    }
+}
+
+fn parse_webhook_url(value: &Value) -> Result<Option<Url>, ApiError> {
     let bad = |problem: &str| ApiError::BadValue {
         field: "webhook_url".to_owned(),
         problem: problem.to_owned(),

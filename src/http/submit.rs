@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::{ApiError, quoted};
-use super::providers::parse_webhook_url;
+use super::providers;
 use super::query::{Query, require_json};
 use super::queue::{PriorityWord, unknown_value};
 use super::{Gateway, costs};
@@ -45,6 +45,7 @@ pub(super) struct SubmitRequest {
     destination: Option<String>,
     hardware_profile: Option<String>,
     webhook_url: Option<Value>,
+    webhook_url_is_rewritten: Option<Value>,
     tracker_run_name: Option<String>,
     idempotency_key: Option<String>,
     priority: Option<PriorityWord>,
@@ -83,7 +84,8 @@ pub(super) async fn submit(
     let question = GetWebhookUrl { provider: setup.name };
     let configured_webhook = gateway.asker.ask(&gateway.poller, question).await?;
     let webhook_url = match &asked.webhook_url {
-        Some(url) => parse_webhook_url(url)?.or(configured_webhook),
+        Some(url) => providers::webhook_url(url, asked.webhook_url_is_rewritten.as_ref(), &setup)?
+            .or(configured_webhook),
         None => configured_webhook,
     };
     let BudgetStanding { budget, spending, .. } = costs::standing(&gateway).await?;

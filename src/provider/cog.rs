@@ -60,6 +60,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         models: ModelFilter::everything(),
         webhooks: WebhookSetup {
             url: config.webhook_url.clone(),
+            url_is_rewritten: config.webhook_url_is_rewritten,
             follows: None,
             secret: None,
             requires_signature: false,

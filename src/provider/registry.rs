@@ -82,6 +82,8 @@ pub struct Capabilities {
 pub struct WebhookSetup {
     /// Where the provider reaches our webhook, as configured.
     pub url: Option<Url>,
+    /// Whether a proxy changes the path of that URL on its way here.
+    pub url_is_rewritten: bool,
     /// The provider whose URL leads here, too, with the name of this one at its end.
     pub follows: Option<&'static str>,
     /// The secret that signs them; None to fetch it from the provider.

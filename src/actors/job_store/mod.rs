@@ -15,6 +15,7 @@ use super::broadcaster::Announce;
 use super::dispatcher::LookAtQueue;
 use super::job_reader::costs::BudgetTold;
 use super::log_keeper::WantLogs;
+use super::webhook_monitor::NoteWebhooks;
 use crate::config::DatabaseUrl;
 use crate::db::connection::{Claim, Connection, Role};
 use crate::db::error::{Obstacle, StoreError};
@@ -29,7 +30,9 @@ use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{self, Event, LoggedEvent};
 use crate::domain::job::JobId;
 use crate::domain::job_view::JobView;
+use crate::domain::observation::Source;
 use crate::domain::timestamp::{Timestamp, now};
+use crate::domain::webhook_silence::FoundByAsking;
 
 /// Merges observations into their jobs. Answers what became of each, once all of it is committed.
 #[derive(Debug, Message)]
@@ -74,6 +77,20 @@ pub struct RecordSync {
     /// What went wrong, where something did.
     pub error: Option<String>,
 }
+
+/// Writes to the log of events that webhooks are silent.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub struct RecordWebhooksSilent {
+    /// Whose webhooks.
+    pub provider: String,
+    /// The jobs whose changes were found by asking.
+    pub jobs: Vec<JobId>,
+}
+
+/// What a silence of webhooks means, for people.
+const WEBHOOKS_SILENT: &str =
+    "jobs have changed and no webhook told of it, so they are polled until webhooks come again";
 
 /// Remembers that the log of a finished job could not be fetched, and tells it where that is news.
 #[derive(Debug, Message)]
@@ -174,6 +191,7 @@ pub struct JobStore {
     announcements: Recipient<Announce>,
     log_keeper: Recipient<WantLogs>,
     dispatcher: Recipient<LookAtQueue>,
+    webhook_monitor: Recipient<NoteWebhooks>,
 }
 
 /// What the store needs from whoever starts it.
@@ -194,6 +212,8 @@ pub struct JobStoreOptions {
     pub log_keeper: Recipient<WantLogs>,
     /// Told which jobs have left the queue, after the commit: others may have their places.
     pub dispatcher: Recipient<LookAtQueue>,
+    /// Told what webhooks told, and what they should have told, after the commit.
+    pub webhook_monitor: Recipient<NoteWebhooks>,
 }
 
 impl JobStore {
@@ -208,6 +228,7 @@ impl JobStore {
             announcements,
             log_keeper,
             dispatcher,
+            webhook_monitor,
         } = options;
         // The arbiter could start several; there is one, and it takes the connection.
         let connection = Mutex::new(Some(connection));
@@ -221,6 +242,7 @@ impl JobStore {
             announcements: announcements.clone(),
             log_keeper: log_keeper.clone(),
             dispatcher: dispatcher.clone(),
+            webhook_monitor: webhook_monitor.clone(),
         })
     }
 
@@ -286,6 +308,24 @@ impl JobStore {
         }
     }
 
+    /// Tells what webhooks told, and what they should have told.
+    fn tell_of_webhooks(
+        &self,
+        reports: &[Report],
+        outcomes: &[Outcome],
+        found: Vec<FoundByAsking>,
+    ) {
+        let heard = reports.iter().zip(outcomes).filter_map(|(report, outcome)| {
+            let said = &report.observation;
+            let is_webhook = said.source == Source::Webhook && said.by_provider;
+            is_webhook.then(|| (said.provider.clone(), outcome.job_id.clone()))
+        });
+        let heard: Vec<_> = heard.collect();
+        if !heard.is_empty() || !found.is_empty() {
+            self.webhook_monitor.do_send(NoteWebhooks { found, heard });
+        }
+    }
+
     fn record_event(&mut self, event: &Event<'_>) -> Result<(), StoreError> {
         let events = self.with_connection(|connection, _| {
             connection.write(|connection| append_one(connection, event))
@@ -316,7 +356,9 @@ impl Handler<RecordReports> for JobStore {
             record(connection, &message.reports, prices, now())
         })?;
         let outcomes = std::mem::take(&mut recorded.outcomes);
+        let found = std::mem::take(&mut recorded.found_by_asking);
         self.tell(recorded);
+        self.tell_of_webhooks(&message.reports, &outcomes, found);
         Ok(outcomes)
     }
 }
@@ -446,6 +488,18 @@ impl Handler<RecordSync> for JobStore {
             unchanged: message.unchanged,
             provider_calls: message.provider_calls,
             error: message.error.as_deref(),
+        })
+    }
+}
+
+impl Handler<RecordWebhooksSilent> for JobStore {
+    type Result = Result<(), StoreError>;
+
+    fn handle(&mut self, message: RecordWebhooksSilent, _: &mut Self::Context) -> Self::Result {
+        self.record_event(&Event::WebhooksSilent {
+            provider: &message.provider,
+            job_ids: &message.jobs,
+            message: WEBHOOKS_SILENT,
         })
     }
 }

@@ -21,6 +21,7 @@ use crate::domain::observation::{Change, Observation, Source, merge};
 use crate::domain::queue::QueueStatus;
 use crate::domain::submission::is_providers_fault;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::webhook_silence::FoundByAsking;
 
 /// Which job an observation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +116,8 @@ pub struct Recorded {
     pub left_queue: Vec<JobId>,
     /// Those of them whose logs did not come along.
     pub wanted_logs: Vec<WantedLog>,
+    /// Changes that were found by asking, of jobs whose provider was to tell of them.
+    pub found_by_asking: Vec<FoundByAsking>,
     /// Whether anything was written at all. What was known already is not written again, and says
     /// nothing about whether the database could be.
     pub has_written: bool,
@@ -153,6 +156,7 @@ pub(super) fn record_within(
         ended: Vec::new(),
         left_queue: Vec::new(),
         wanted_logs: Vec::new(),
+        found_by_asking: Vec::new(),
         kept_log_bytes: 0,
         has_written: false,
     };
@@ -165,13 +169,23 @@ pub(super) fn record_within(
         ended,
         left_queue,
         wanted_logs,
+        found_by_asking,
         kept_log_bytes,
         has_written,
         ..
     } = recorder;
     logs::add_to_sum(connection, kept_log_bytes)?;
     let events = log.finish(connection)?;
-    Ok(Recorded { outcomes, events, notices, ended, left_queue, wanted_logs, has_written })
+    Ok(Recorded {
+        outcomes,
+        events,
+        notices,
+        ended,
+        left_queue,
+        wanted_logs,
+        found_by_asking,
+        has_written,
+    })
 }
 
 struct Recorder<'a> {
@@ -183,6 +197,7 @@ struct Recorder<'a> {
     ended: Vec<JobId>,
     left_queue: Vec<JobId>,
     wanted_logs: Vec<WantedLog>,
+    found_by_asking: Vec<FoundByAsking>,
     /// By how much the kept logs have grown.
     kept_log_bytes: i64,
     has_written: bool,
@@ -337,6 +352,7 @@ impl Recorder<'_> {
             self.log.append(self.connection, &event)?;
             self.follow_in_queue(job)?;
             self.note_end(job, said, true);
+            self.note_found_by_asking(job, said)?;
         } else if change.is_visible && change.alarms.is_empty() {
             let event = Event::JobUpdated { job_id, status, source, job: view };
             self.log.append(self.connection, &event)?;
@@ -347,6 +363,19 @@ impl Recorder<'_> {
         if let Some(progress) = job.progress.as_ref().filter(|_| is_news) {
             let (job_id, progress) = (job.job_id.clone(), Box::new(progress.clone()));
             self.notices.push(Notice::JobProgress { job_id, progress });
+        }
+        Ok(())
+    }
+
+    /// Notes a change that a webhook should have told, where one was to.
+    fn note_found_by_asking(&mut self, job: &Job, said: &Observation) -> Result<(), StoreError> {
+        let is_asked = matches!(said.source, Source::Poll | Source::Sync);
+        if is_asked && job.is_submitted() && queue::has_webhook(self.connection, &job.job_id)? {
+            self.found_by_asking.push(FoundByAsking {
+                provider: job.provider.clone(),
+                job_id: job.job_id.clone(),
+                happened_at: job.entered_at(job.status),
+            });
         }
         Ok(())
     }

@@ -33,6 +33,17 @@ pub(super) fn order_of(connection: &mut Connection, job_id: &JobId) -> Result<Or
     })
 }
 
+/// Whether the provider of a job is to tell of it by webhooks. What is not in the queue any more is not known.
+///
+/// # Errors
+/// Where the database fails.
+pub fn has_webhook(connection: &mut Connection, job_id: &JobId) -> Result<bool, StoreError> {
+    match find(connection, job_id)? {
+        Some(_) => Ok(order_of(connection, job_id)?.webhook_url.is_some()),
+        None => Ok(false),
+    }
+}
+
 /// The jobs of which it is not known whether the provider took them.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use diesel::prelude::*;
 
 pub(super) use self::look::suspects;
 pub use self::look::{
-    Totals, by_status, ended, find, in_force, open, past_runs_seconds, past_waits_seconds, totals,
-    unresolved,
+    Totals, by_status, ended, find, has_webhook, in_force, open, past_runs_seconds,
+    past_waits_seconds, totals, unresolved,
 };
 use self::look::{get, order_of};
 use self::row::NewEntry;

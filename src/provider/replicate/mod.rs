@@ -58,6 +58,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         models: config.models.clone(),
         webhooks: WebhookSetup {
             url: config.webhook_url.clone().filter(|_| kind == Kind::Predictions),
+            url_is_rewritten: config.webhook_url_is_rewritten,
             follows: (kind == Kind::Trainings).then_some(NAME),
             secret: config.webhook_secret.clone(),
             requires_signature: config.webhook_require_signature,

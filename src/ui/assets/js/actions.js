@@ -202,11 +202,11 @@ async function testWebhook(control) {
   const url = form.elements.webhook_url.value;
   output.textContent = "Testing…";
   try {
-    const result = await busy(control, () => call("POST", "/api/webhooks/test", { webhook_url: url, timeout: 10 }));
+    const result = await busy(control, () => call("POST", "/api/webhooks/test", { webhook_url: url, provider: control.dataset.test, timeout: 10 }));
     const time = `${Math.round(result.latency_ms)} ms`;
     output.textContent = result.success
-      ? `Something takes webhooks there: it answered ${result.status_code} within ${time}.`
-      : `That is no webhook: ${result.error}.`;
+      ? `It reached this daemon within ${time}.`
+      : `It does not lead here: ${result.error}.`;
   } catch (error) {
     output.textContent = error.message;
   }
