@@ -106,6 +106,7 @@ async fn only_what_belongs_there_can_be_set_and_a_webhook_url_only_to_a_web_addr
         unknown["details"]["allowed"],
         json!([
             "webhook_url",
+            "webhook_url_is_rewritten",
             "cost_limit_enabled",
             "cost_limit_amount",
             "cost_limit_period",
