@@ -4,7 +4,7 @@
 //! holds the text of a database error, a panic or a secret.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ pub enum ApiError {
     #[error("Method Not Allowed: {allowed} only")]
     NoMethod {
         /// The methods that it takes.
-        allowed: &'static str,
+        allowed: String,
     },
     /// There is no such provider.
     #[error("Unknown provider: {0}")]
@@ -384,7 +384,7 @@ impl ResponseError for ApiError {
             answer.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         if let Self::NoMethod { allowed } = self {
-            answer.insert_header((ALLOW, HeaderValue::from_static(allowed)));
+            answer.insert_header((ALLOW, allowed.as_str()));
         }
         if status == StatusCode::UNAUTHORIZED {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer"));

@@ -12,6 +12,7 @@ use super::Gateway;
 use super::client_address::client_address;
 use super::error::ApiError;
 use super::query::Query;
+use super::same_request::is_head;
 use crate::actors::broadcaster::Subscribe;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -23,13 +24,16 @@ pub(super) async fn subscribe(
     request: HttpRequest,
     gateway: Data<Gateway>,
 ) -> Result<impl Responder, ApiError> {
+    let heartbeat = Duration::from_secs(gateway.config.events.heartbeat_seconds);
+    if is_head(&request) {
+        return Ok(as_stream(mpsc::channel(1).1, heartbeat));
+    }
     let parameters = Query::of(&request);
     let last_event_id =
         last_event_id(&request).or_else(|| parameters.text("last_event_id").map(str::to_owned));
     let address = client_address(&request, &gateway.config.server.trusted_proxies);
     let subscribe = Subscribe { address, last_event_id };
     let events = gateway.asker.ask(&gateway.broadcaster, subscribe).await?;
-    let heartbeat = Duration::from_secs(gateway.config.events.heartbeat_seconds);
     Ok(as_stream(events, heartbeat))
 }
 

@@ -86,7 +86,7 @@ fn is_preflight(request: &ServiceRequest) -> bool {
 
 fn preflight_answer() -> HttpResponse {
     HttpResponse::NoContent()
-        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"))
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PUT, DELETE"))
         .insert_header((
             ACCESS_CONTROL_ALLOW_HEADERS,
             "authorization, content-type, last-event-id, x-api-key",

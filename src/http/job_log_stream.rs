@@ -12,6 +12,7 @@ use super::client_address::client_address;
 use super::error::ApiError;
 use super::events::{as_stream, last_event_id};
 use super::query::Query;
+use super::same_request::is_head;
 use super::{Gateway, job_logs, jobs};
 use crate::actors::broadcaster::OpenLogStream;
 use crate::db::error::StoreError;
@@ -41,10 +42,13 @@ pub(super) async fn stream(
     let job = jobs::find(&gateway, id.into_inner()).await?;
     // A stream without a line would say that there never was one.
     job_logs::kept(&gateway, &job).await?;
-    let address = client_address(&request, &gateway.config.server.trusted_proxies);
-    let mut slot = gateway.asker.ask(&gateway.broadcaster, OpenLogStream { address }).await?;
     let (sender, receiver) = mpsc::channel(BUFFERED_LINES);
     let heartbeat = Duration::from_secs(gateway.config.events.heartbeat_seconds);
+    if is_head(&request) {
+        return Ok(as_stream(receiver, heartbeat));
+    }
+    let address = client_address(&request, &gateway.config.server.trusted_proxies);
+    let mut slot = gateway.asker.ask(&gateway.broadcaster, OpenLogStream { address }).await?;
     let follower = LineFollower::new(seen.unwrap_or(after.into()));
     actix_web::rt::spawn(async move {
         tokio::select! {

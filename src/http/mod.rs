@@ -23,6 +23,7 @@ mod progress;
 mod providers;
 mod query;
 mod queue;
+mod same_request;
 mod submit;
 mod webhook_test;
 mod webhooks;
@@ -296,10 +297,13 @@ fn queue_routes(service: &mut ServiceConfig) {
         .service(at("/api/queue/{id}/priority", "POST", web::post().to(queue::prioritize)));
 }
 
-/// A resource that tells which methods it takes where another one is tried.
+/// A resource that tells which methods it takes where another one is tried. What takes GET takes HEAD
+/// ([`same_request`]).
 fn at(path: &'static str, methods: &'static str, route: Route) -> Resource {
-    web::resource(path).route(route).default_service(web::to(move || async move {
-        Err::<&str, _>(ApiError::NoMethod { allowed: methods })
+    let allowed = methods.replacen("GET", "GET, HEAD", 1);
+    web::resource(path).route(route).default_service(web::to(move || {
+        let refusal = ApiError::NoMethod { allowed: allowed.clone() };
+        async move { Err::<&str, _>(refusal) }
     }))
 }
 
@@ -346,6 +350,7 @@ pub fn serve(
                     .add(("x-content-type-options", "nosniff")),
             )
             .wrap(from_fn(spare_old_clients))
+            .wrap(from_fn(same_request::unify))
             .configure(routes)
             .default_service(web::to(no_route))
     });

@@ -130,7 +130,6 @@ async fn no_spelling_of_a_guarded_path_gets_by_without_a_key() {
         "/api/webhooks/../cloud/jobs",
         "/api/webhooks/%2e%2e/cloud/jobs",
         "//health/live",
-        "/health/live/",
         "/health%2Flive",
     ] {
         for method in ["POST", "GET"] {

@@ -1,1 +1,0 @@
-//! C: proxies, monitors and the service manager.
