@@ -11,14 +11,13 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
-use socket2::{Domain, Socket, Type};
 use tokio::sync::oneshot;
 use url::Url;
 
@@ -49,6 +48,7 @@ use crate::domain::event::{Notice, Seq};
 use crate::domain::timestamp::now;
 use crate::domain::webhook_urls::{self, WebhookUrl, WebhookUrls};
 use crate::http::{self, Doors, Gateway, ProviderDoor};
+use crate::listener::Listener;
 use crate::provider::log_readers::LogReaders;
 use crate::provider::registry::{self, ProviderSetup};
 use crate::provider::{SharedProvider, cog};
@@ -318,32 +318,41 @@ impl BackgroundTasks {
 }
 
 impl Daemon {
-    /// Starts the tasks and serves them over HTTP on the configured address, or on `listener`
-    /// where systemd has opened one.
+    /// Starts the tasks and serves them over HTTP on `listeners`, which systemd may have opened, or on the
+    /// configured address where there is none.
     ///
     /// # Errors
     /// Where the database or the address cannot be used.
-    pub async fn start(config: Config, listener: Option<TcpListener>) -> Result<Self, StartError> {
+    pub async fn start(
+        config: Config,
+        listeners: impl IntoIterator<Item = Listener>,
+    ) -> Result<Self, StartError> {
         let bind = config.server.bind;
         let listen_error = |error| StartError::Listen { address: bind, error };
-        let listener = match listener {
-            Some(listener) => listener,
-            None => listen(bind).map_err(listen_error)?,
-        };
-        let address = listener.local_addr().map_err(listen_error)?;
-        if !config.server.may_listen_on(&address) {
-            return Err(StartError::Exposed(address));
+        let mut listeners: Vec<_> = listeners.into_iter().collect();
+        if listeners.is_empty() {
+            listeners.push(Listener::open(bind).map_err(listen_error)?);
         }
+        let addresses: Result<Vec<_>, _> = listeners.iter().map(Listener::address).collect();
+        let addresses: Vec<_> = addresses.map_err(listen_error)?.into_iter().flatten().collect();
+        if let Some(exposed) = addresses.iter().find(|one| !config.server.may_listen_on(one)) {
+            return Err(StartError::Exposed(*exposed));
+        }
+        let names: Vec<_> = listeners.iter().map(ToString::to_string).collect();
         let tasks = BackgroundTasks::start(config).await?;
         let gateway = Data::new(Gateway::new(tasks.doors.clone()));
-        let server = http::serve(gateway, listener, STOP_WITHIN).map_err(listen_error)?;
+        let server = http::serve(gateway, listeners, STOP_WITHIN).map_err(listen_error)?;
         let handle = server.handle();
         actix_rt::spawn(server);
-        log::info!("listening on http://{address}");
+        for name in names {
+            log::info!("listening on {name}");
+        }
+        let address = addresses.first().copied().unwrap_or(bind);
         Ok(Self { tasks, address, server: handle })
     }
 
-    /// The address that is listened on: with its real port where any was asked for.
+    /// The first TCP address that is listened on, with its real port where any was asked for; the configured
+    /// one where there are only Unix sockets.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -361,17 +370,6 @@ impl Daemon {
         self.tasks.finish().await;
         log::info!("stopped");
     }
-}
-
-/// How many connections may wait to be accepted: a thousand subscribers come back at once.
-const BACKLOG: i32 = 1_024;
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 struct OpenDatabase {

@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod db;
 pub mod domain;
 pub mod http;
+pub mod listener;
 pub mod notification;
 pub mod provider;
 pub mod simulator;

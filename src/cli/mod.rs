@@ -3,6 +3,8 @@
 mod check_config;
 mod client;
 mod demo;
+mod handed_over;
+mod outlived;
 mod serve;
 mod simulate;
 mod token;
@@ -115,6 +117,7 @@ fn report(failure: &Failure) -> ExitCode {
 /// Whether a command would fail again until somebody has changed something.
 fn is_lasting(failure: &Failure) -> bool {
     failure.is::<ConfigError>()
+        || failure.is::<handed_over::HandedOverError>()
         || failure.downcast_ref::<StartError>().is_some_and(StartError::is_lasting)
 }
 

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use jobsyncd::config::{Config, Flags, Sources};
 use jobsyncd::daemon::Daemon;
-use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, handed_over, outlived};
 
 pub(super) fn run(flags: Flags) -> Result<(), Failure> {
     let config = Config::load(&Sources::from_process(flags))?;
@@ -16,11 +15,11 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     log::info!("database {} ({})", config.database.url, config.database.chosen_because);
-    // A socket that systemd has opened for us is used instead of the configured address.
-    let listener = ListenFd::from_env().take_tcp_listener(0)?;
+    let listeners = handed_over::listeners()?;
     actix_rt::System::new().block_on(async {
         let signals = StopSignals::new()?;
-        let daemon = Daemon::start(config, listener).await?;
+        outlived::outlive()?;
+        let daemon = Daemon::start(config, listeners).await?;
         notify(&[NotifyState::Ready]);
         keep_watchdog_quiet();
         let signal = signals.received().await;

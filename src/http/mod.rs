@@ -41,7 +41,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::{Compress, DefaultHeaders, Next, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{Resource, Route};
+use actix_web::{HttpServer, Resource, Route};
 
 use self::ask::Asker;
 use self::error::ApiError;
@@ -64,6 +64,7 @@ use crate::actors::webhook_ingestor::WebhookIngestor;
 use crate::actors::webhook_monitor::WebhookMonitor;
 use crate::config;
 use crate::domain::cost::Prices;
+use crate::listener::Listener;
 use crate::provider::registry::ProviderSetup;
 use crate::ui::assets::Assets;
 
@@ -328,17 +329,17 @@ async fn spare_old_clients(
     Ok(answer)
 }
 
-/// Serves `gateway` on `listener`. The server runs on threads of its own once it is awaited.
+/// Serves `gateway` on each of `listeners`. The server runs on threads of its own once it is awaited.
 ///
 /// # Errors
-/// Where the socket cannot be used.
+/// Where a socket cannot be used.
 pub fn serve(
     gateway: Data<Gateway>,
-    listener: std::net::TcpListener,
+    listeners: Vec<Listener>,
     stop_within: Duration,
 ) -> std::io::Result<actix_web::dev::Server> {
     let workers = gateway.config.server.workers.get();
-    let server = actix_web::HttpServer::new(move || {
+    let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(gateway.clone())
             .app_data(Data::new(webhook_test::client()))
@@ -354,13 +355,16 @@ pub fn serve(
             .configure(routes)
             .default_service(web::to(no_route))
     });
-    Ok(server
+    let server = server
         .workers(workers)
         .disable_signals()
         // A client that closes has gone, and its stream makes room for another. Else that would
         // only be noticed by a write: after one or two heartbeats.
         .h1_allow_half_closed(false)
-        .shutdown_timeout(stop_within.as_secs())
-        .listen(listener)?
-        .run())
+        .shutdown_timeout(stop_within.as_secs());
+    let listen = |server: HttpServer<_, _, _, _>, listener| match listener {
+        Listener::Tcp(listener) => server.listen(listener),
+        Listener::Unix(listener) => server.listen_uds(listener),
+    };
+    Ok(listeners.into_iter().try_fold(server, listen)?.run())
 }

@@ -160,7 +160,7 @@ async fn an_address_that_others_reach_is_refused_without_a_key() {
     let environment = [("JOBSYNCD__DATABASE__URL", &*database.url)];
     let config = Config::load(&Sources::from_environment(environment)).expect("a configuration");
     let listener = TcpListener::bind("0.0.0.0:0").expect("a socket");
-    let refused = Daemon::start(config, Some(listener)).await.map(|_| ());
+    let refused = Daemon::start(config, [listener.into()]).await.map(|_| ());
     assert!(matches!(refused, Err(StartError::Exposed(_))), "{refused:?}");
 
     let daemon = TestDaemon::builder()

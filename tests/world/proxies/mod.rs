@@ -1,6 +1,7 @@
 //! C: proxies, monitors and the service manager.
 
 mod monitors;
+mod service_manager;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
