@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use jobsyncd::config::{Config, DEFAULT_SOURCE, DEFAULT_YAML, DatabaseUrl, Flags, Sources};
 use jobsyncd::domain::budget::{Action, Period};
 use jobsyncd::domain::cost::Hardware;
+use jobsyncd::domain::web_origin::WebOrigin;
 use rstest::rstest;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use url::Host;
 
 /// Some secret that may never be seen.
 const SECRET: &str = "r8_never-to-be-seen-0123456789";
@@ -249,11 +251,12 @@ fn the_base_url_ends_without_a_slash(#[case] said: &str, #[case] expected: &str)
 #[test]
 fn hosts_and_origins_are_kept_as_browsers_send_them() {
     let config = load(&environment(&[
-        ("JOBSYNCD__SERVER__ALLOWED_HOSTS", "Jobs.Example.org"),
+        ("JOBSYNCD__SERVER__ALLOWED_HOSTS", "Jobs.Example.org."),
         ("JOBSYNCD__SERVER__ALLOWED_ORIGINS", "https://Studio.example.org:443/"),
     ]));
-    assert_eq!(config.server.allowed_hosts, ["jobs.example.org"]);
-    assert_eq!(config.server.allowed_origins, ["https://studio.example.org"]);
+    assert_eq!(config.server.allowed_hosts, [Host::Domain("jobs.example.org".to_owned())]);
+    let studio = WebOrigin::parse("https://studio.example.org").expect("an origin");
+    assert_eq!(config.server.allowed_origins, [studio]);
 }
 
 // Polling

@@ -37,7 +37,7 @@ use std::num::NonZeroUsize;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 pub use self::database_url::{DatabaseUrl, PostgresUrl};
 pub use self::error::ConfigError;
@@ -48,6 +48,7 @@ use crate::domain::model_filter::ModelFilter;
 use crate::domain::notification::{Format, Topic};
 use crate::domain::queue::Limits;
 use crate::domain::signature::SigningKey;
+use crate::domain::web_origin::WebOrigin;
 
 /// The commented default configuration. It *is* the defaults: there is no second list of them.
 pub const DEFAULT_YAML: &str = include_str!("../../etc/jobsyncd.yaml");
@@ -95,18 +96,18 @@ pub struct Config {
 pub struct Server {
     /// The address to listen on; port 0 lets the system choose. Default 127.0.0.1:8001.
     pub bind: SocketAddr,
-    /// Proxies whose `X-Forwarded-For` is believed. Default none.
+    /// Proxies that are believed whom they forward, and under which host (`X-Forwarded-For`, `Forwarded`,
+    /// `X-Forwarded-Host`). Default none.
     pub trusted_proxies: Vec<IpNet>,
     /// HTTP worker threads: the number of cores when 0 (the default) was asked; at most 256.
     pub workers: NonZeroUsize,
     /// Keys that open the API. None by default, which only a loopback address allows.
     pub api_keys: Vec<SecretString>,
-    /// Names that the `Host` header may carry besides the loopback names and the bound address:
-    /// lower case, without a port. Default none.
-    pub allowed_hosts: Vec<String>,
-    /// Origins (`https://host[:port]`, lower case, no path) of other sites whose pages may use the
-    /// API. Default none.
-    pub allowed_origins: Vec<String>,
+    /// Names that the `Host` header may carry besides the loopback names and the bound address.
+    /// Default none.
+    pub allowed_hosts: Vec<Host>,
+    /// Origins (`https://host[:port]`) of other sites whose pages may use the API. Default none.
+    pub allowed_origins: Vec<WebOrigin>,
     /// How long a request waits for an answer from inside the daemon before it gets 503, in
     /// seconds. Default 30, 1 to 300.
     pub request_timeout_seconds: u64,

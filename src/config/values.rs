@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use url::{Host, Url};
 
 use super::BaseUrl;
 use super::error::Problem;
 use crate::domain::webhook_urls;
+use crate::domain::web_origin::{WebOrigin, parse_host};
 
 /// `127.0.0.1:8001`, `[::1]:0` or `localhost:8001`.
 pub(super) fn bind(text: &str) -> Result<SocketAddr, Problem> {
@@ -20,29 +21,34 @@ pub(super) fn bind(text: &str) -> Result<SocketAddr, Problem> {
         .map_err(|_| Problem::must_be("an IP address and a port, as in 127.0.0.1:8001 or [::1]:0"))
 }
 
-/// A network, or one address.
+/// A network, or one address, in the form in which addresses of clients are compared with it: an IPv4 one that is
+/// written as IPv6 is an IPv4 one.
 pub(super) fn network(text: &str) -> Result<IpNet, Problem> {
-    let one = || text.parse::<IpAddr>().map(IpNet::from).ok();
-    text.parse()
+    let one = || text.trim_matches(['[', ']']).parse::<IpAddr>().map(IpNet::from).ok();
+    let network: IpNet = text
+        .parse()
         .ok()
         .or_else(one)
-        .ok_or_else(|| Problem::must_be("an IP address or a network, as in 10.0.0.0/8"))
+        .ok_or_else(|| Problem::must_be("an IP address or a network, as in 10.0.0.0/8"))?;
+    Ok(match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
+        (IpAddr::V4(address), Some(prefix)) if matches!(network, IpNet::V6(_)) => {
+            Ipv4Net::new(address, prefix).map_or(network, IpNet::V4)
+        }
+        _ => network,
+    })
 }
 
-/// A name for the `Host` header, in lower case.
-pub(super) fn host(text: &str) -> Result<String, Problem> {
-    let parsed = Host::parse(text).ok().filter(|_| !text.contains('*'));
-    let name = parsed.map(|host| host.to_string());
-    name.ok_or_else(|| {
+/// A name for the `Host` header.
+pub(super) fn host(text: &str) -> Result<Host, Problem> {
+    parse_host(text).filter(|_| !text.contains('*')).ok_or_else(|| {
         Problem::must_be("a host name or address without a port, as in jobs.example.org")
     })
 }
 
 /// An origin as browsers send it: scheme, host, and the port if it is an unusual one.
-pub(super) fn origin(text: &str) -> Result<String, Problem> {
-    let is_origin = |url: &Url| is_http(url) && url.path() == "/" && is_bare(url);
-    let parsed = Url::parse(text).ok().filter(is_origin).filter(|_| !text.contains('*'));
-    parsed.map(|url| url.origin().ascii_serialization()).ok_or_else(|| {
+pub(super) fn origin(text: &str) -> Result<WebOrigin, Problem> {
+    let text = text.strip_suffix('/').unwrap_or(text);
+    WebOrigin::parse(text).filter(|_| !text.contains('*')).ok_or_else(|| {
         Problem::must_be("an http or https origin without a path, as in https://studio.example.org")
     })
 }

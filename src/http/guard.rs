@@ -5,6 +5,8 @@
 //! to the loopback address, which then stands in Host. Both are refused. Webhooks carry their own
 //! signature, come under any name, and need no key.
 
+use std::net::IpAddr;
+
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -19,13 +21,15 @@ use actix_web::{Error, HttpResponse, ResponseError};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use url::Url;
+use url::Host;
 
+use super::client_address::asked_hosts;
 use super::error::ApiError;
 use super::{Gateway, dashboard};
 use crate::config::Server;
 use crate::domain::session;
 use crate::domain::timestamp::now;
+use crate::domain::web_origin::{Authority, WebOrigin};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -96,9 +100,8 @@ fn preflight_answer() -> HttpResponse {
 }
 
 fn check_origin(server: &Server, request: &ServiceRequest) -> Result<(), ApiError> {
-    let host = text(request, HOST).unwrap_or_default();
     match text(request, ORIGIN) {
-        Some(origin) if !origin_is_ours(server, origin, host) => {
+        Some(origin) if !origin_is_ours(server, origin, request) => {
             Err(ApiError::ForeignOrigin(origin.to_owned()))
         }
         _ => Ok(()),
@@ -185,33 +188,35 @@ fn session_holds(server: &Server, request: &ServiceRequest) -> bool {
     })
 }
 
-/// The name in a Host header, without its port, in lower case.
-fn host_name(host: &str) -> Option<String> {
-    let url = Url::parse(&format!("http://{host}/")).ok()?;
-    url.host_str().map(str::to_owned)
-}
-
 fn host_is_ours(server: &Server, host: &str) -> bool {
     // Only an HTTP/1.0 client sends no Host, and no browser is one.
     if host.is_empty() {
         return true;
     }
-    let Some(name) = host_name(host) else { return false };
-    let bound = server.bind.ip();
-    let literal = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    name == "localhost"
-        || literal.is_ok_and(|address| address.is_loopback() || address == bound)
-        || server.allowed_hosts.contains(&name)
+    let Some(asked) = Authority::parse(host) else { return false };
+    let address = match asked.host() {
+        Host::Domain(name) => return name == "localhost" || allows_host(server, asked.host()),
+        Host::Ipv4(address) => IpAddr::V4(*address),
+        Host::Ipv6(address) => IpAddr::V6(*address),
+    };
+    address.is_loopback()
+        || address == server.bind.ip().to_canonical()
+        || allows_host(server, asked.host())
+}
+
+fn allows_host(server: &Server, host: &Host) -> bool {
+    server.allowed_hosts.contains(host)
 }
 
 /// A page of the daemon's own, or of a site that was allowed. `null` is anybody's.
-fn origin_is_ours(server: &Server, origin: &str, host: &str) -> bool {
-    let own = |scheme: &str| {
-        origin.strip_prefix(scheme).is_some_and(|rest| rest.eq_ignore_ascii_case(host))
-    };
-    own("http://") || own("https://") || is_allowed(server, origin)
+fn origin_is_ours(server: &Server, origin: &str, request: &ServiceRequest) -> bool {
+    let Some(origin) = WebOrigin::parse(origin) else { return false };
+    server.allowed_origins.contains(&origin)
+        || asked_hosts(request.request(), &server.trusted_proxies)
+            .iter()
+            .any(|asked| origin.is_at(asked))
 }
 
 fn is_allowed(server: &Server, origin: &str) -> bool {
-    server.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    WebOrigin::parse(origin).is_some_and(|origin| server.allowed_origins.contains(&origin))
 }

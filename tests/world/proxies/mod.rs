@@ -1,5 +1,6 @@
 //! C: proxies, monitors and the service manager.
 
+mod addresses;
 mod monitors;
 mod service_manager;
 
