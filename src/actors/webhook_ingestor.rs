@@ -18,6 +18,7 @@ use super::provider_client::FetchWebhookSecret;
 use super::webhook_key::WebhookKey;
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::observations::{Effect, Outcome, Report, Subject};
+use crate::domain::content_coding::{ContentCoding, UnpackError, gunzip};
 use crate::domain::job::JobId;
 use crate::domain::model_filter::ModelFilter;
 use crate::domain::signature::{
@@ -47,8 +48,12 @@ pub struct IngestDelivery {
     pub signature: Option<String>,
     /// The submission that the URL names, to which the provider was told to send it.
     pub submission: Option<JobId>,
-    /// The raw body.
+    /// The raw body as it was received: over these bytes it is signed.
     pub body: Bytes,
+    /// How it is packed.
+    pub coding: ContentCoding,
+    /// How large it may be once it is unpacked.
+    pub limit_bytes: usize,
 }
 
 /// Takes no more deliveries, and answers when the last one is committed.
@@ -100,6 +105,9 @@ pub enum IngestError {
     /// The secret cannot be fetched at the moment.
     #[error("the webhook secret cannot be fetched now: {0}")]
     SecretUnavailable(ProviderError),
+    /// The body cannot be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     /// The body says nothing.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -278,6 +286,18 @@ struct Understood {
     skipped: usize,
 }
 
+/// Unpacks the body where it came packed: once it is believed, because a little that is packed can be much.
+async fn unpack(delivery: IngestDelivery) -> Result<IngestDelivery, IngestError> {
+    if delivery.coding == ContentCoding::Identity {
+        return Ok(delivery);
+    }
+    let unpack = move || {
+        let body = gunzip(&delivery.body, delivery.limit_bytes)?.into();
+        Ok(IngestDelivery { body, coding: ContentCoding::Identity, ..delivery })
+    };
+    tokio::task::spawn_blocking(unpack).await.unwrap_or(Err(IngestError::Stopping))
+}
+
 /// Reads the body, on a thread of its own where it is large.
 async fn understand(
     options: Arc<IngestorOptions>,
@@ -337,7 +357,7 @@ impl Handler<IngestDelivery> for WebhookIngestor {
         let key = self.key.clone();
         let understood = async move {
             believe(&options, &key, &delivery).await?;
-            understand(options, delivery).await
+            understand(options, unpack(delivery).await?).await
         };
         let gathered = understood.into_actor(self).map(|understood, this, context| {
             Ok::<_, IngestError>(this.gather(understood?, context))

@@ -7,8 +7,8 @@ use url::{Host, Url};
 
 use super::BaseUrl;
 use super::error::Problem;
-use crate::domain::webhook_urls;
 use crate::domain::web_origin::{WebOrigin, parse_host};
+use crate::domain::webhook_urls;
 
 /// `127.0.0.1:8001`, `[::1]:0` or `localhost:8001`.
 pub(super) fn bind(text: &str) -> Result<SocketAddr, Problem> {

@@ -4,7 +4,7 @@
 //! holds the text of a database error, a panic or a secret.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use crate::actors::notifier::UnknownChannel;
 use crate::actors::syncer::SyncError;
 use crate::actors::webhook_ingestor::IngestError;
 use crate::db::error::StoreError;
+use crate::domain::content_coding::UnpackError;
 use crate::domain::job::JobId;
 use crate::domain::job_texts::JobText;
 use crate::domain::timestamp::{Timestamp, now};
@@ -56,6 +57,12 @@ pub enum ApiError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The body is packed in a way that is not understood.
+    #[error("Content-Encoding {} is not taken: gzip, or none", quoted(.0))]
+    UnknownCoding(String),
+    /// The body cannot be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     /// The body did not arrive in full.
     #[error("the body ended before its announced length")]
     BodyCut,
@@ -213,6 +220,11 @@ impl ApiError {
                 Face::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
                     .with(json!({"limit_bytes": limit_bytes}))
             }
+            Self::UnknownCoding(coding) => {
+                Face::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding")
+                    .with(json!({"content_encoding": coding, "allowed": ["gzip", "identity"]}))
+            }
+            Self::Unpack(error) => of_unpack(error),
             Self::LogPruned { job_id, pruned_at, log_bytes } => {
                 Face::new(StatusCode::GONE, "log_pruned")
                     .with(json!({"job_id": job_id, "pruned_at": pruned_at, "log_bytes": log_bytes}))
@@ -263,6 +275,16 @@ impl ApiError {
 
 fn unknown_provider(name: &str) -> Face {
     Face::new(StatusCode::NOT_FOUND, "unknown_provider").with(json!({"provider": name}))
+}
+
+fn of_unpack(error: &UnpackError) -> Face {
+    match error {
+        UnpackError::TooLarge { limit_bytes } => {
+            Face::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")
+                .with(json!({"limit_bytes": limit_bytes}))
+        }
+        UnpackError::Damaged => Face::new(StatusCode::BAD_REQUEST, "body_not_gzip"),
+    }
 }
 
 fn of_store(error: &StoreError) -> Face {
@@ -350,6 +372,7 @@ fn of_ingest(error: &IngestError) -> Face {
         }
         IngestError::Body(BodyError::CutOff) => unavailable("body_cut"),
         IngestError::Body(BodyError::NoId) => Face::new(StatusCode::BAD_REQUEST, "body_without_id"),
+        IngestError::Unpack(error) => of_unpack(error),
         IngestError::Store(error) => of_store(error),
         IngestError::Stopping => unavailable("stopping"),
     }
@@ -385,6 +408,9 @@ impl ResponseError for ApiError {
         }
         if let Self::NoMethod { allowed } = self {
             answer.insert_header((ALLOW, allowed.as_str()));
+        }
+        if let Self::UnknownCoding(_) = self {
+            answer.insert_header((ACCEPT_ENCODING, "gzip"));
         }
         if status == StatusCode::UNAUTHORIZED {
             answer.insert_header((WWW_AUTHENTICATE, "Bearer"));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, quoted};
+use crate::domain::content_coding::{ContentCoding, UnknownCoding, gunzip};
 
 /// The largest body of a request that is not a webhook.
 const JSON_BYTES_MAX: usize = 1024 * 1024;
@@ -71,8 +72,30 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The whole body, unless it is larger than `limit_bytes`.
+/// The whole body, unpacked where it came packed, unless it is larger than `limit_bytes`.
 pub(super) async fn read_body(
+    request: &HttpRequest,
+    payload: Payload,
+    limit_bytes: usize,
+) -> Result<Bytes, ApiError> {
+    let coding = coding_of(request)?;
+    let body = read_received(request, payload, limit_bytes).await?;
+    Ok(match coding {
+        ContentCoding::Identity => body,
+        ContentCoding::Gzip => gunzip(&body, limit_bytes)?.into(),
+    })
+}
+
+/// How the body is packed.
+pub(super) fn coding_of(request: &HttpRequest) -> Result<ContentCoding, ApiError> {
+    let values = request.headers().get_all(CONTENT_ENCODING);
+    // What is no text is no coding that is known.
+    let values = values.map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    ContentCoding::of(values).map_err(|UnknownCoding(coding)| ApiError::UnknownCoding(coding))
+}
+
+/// The whole body as it came, unless it is larger than `limit_bytes`.
+pub(super) async fn read_received(
     request: &HttpRequest,
     mut payload: Payload,
     limit_bytes: usize,

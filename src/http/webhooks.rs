@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Gateway;
 use super::client_address::client_address;
 use super::error::ApiError;
-use super::query::{Query, read_body};
+use super::query::{Query, coding_of, read_received};
 use crate::actors::webhook_ingestor::{IngestDelivery, Receipt};
 use crate::domain::job::JobId;
 use crate::domain::submission::SUBMISSION_PARAMETER;
@@ -21,7 +21,9 @@ pub(super) async fn receive(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let door = gateway.provider(&provider)?;
-    let body = read_body(&request, payload, gateway.config.server.max_body_bytes).await?;
+    let coding = coding_of(&request)?;
+    let limit_bytes = gateway.config.server.max_body_bytes;
+    let body = read_received(&request, payload, limit_bytes).await?;
     let text = |name| header(request.headers(), name);
     let delivery = IngestDelivery {
         address: client_address(&request, &gateway.config.server.trusted_proxies),
@@ -32,6 +34,8 @@ pub(super) async fn receive(
             .text(SUBMISSION_PARAMETER)
             .map(|job_id| JobId(job_id.to_owned())),
         body,
+        coding,
+        limit_bytes,
     };
     if let Some(answer) = gateway.test_deliveries.recognise(door.setup.name, &delivery) {
         return Ok(HttpResponse::Ok().json(answer));

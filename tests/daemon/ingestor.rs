@@ -15,6 +15,7 @@ use jobsyncd::actors::webhook_ingestor::{
 };
 use jobsyncd::db::error::{Obstacle, StoreError};
 use jobsyncd::db::observations::{Effect, Outcome, Report};
+use jobsyncd::domain::content_coding::ContentCoding;
 use jobsyncd::domain::job::JobId;
 use jobsyncd::domain::model_filter::ModelFilter;
 use jobsyncd::domain::signature::SignatureError;
@@ -126,6 +127,8 @@ fn delivery(secret: &str, id: &str) -> IngestDelivery {
         signature: next(),
         submission: None,
         body: body.into(),
+        coding: ContentCoding::Identity,
+        limit_bytes: 1024,
     }
 }
 

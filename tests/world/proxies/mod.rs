@@ -2,6 +2,7 @@
 
 mod addresses;
 mod monitors;
+mod packed_bodies;
 mod service_manager;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
