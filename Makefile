@@ -54,7 +54,7 @@ simulate-faults: ## Try faults by the million until stopped (SEED=… for one ru
 mutants: ## Change merge, signatures and acknowledgement in every way, and see that a test notices (an hour)
 	scripts/test-deps mutants
 	cargo mutants -f src/domain/observation.rs -f src/domain/liveness.rs -f src/domain/signature.rs \
-		-f src/db/observations.rs --output target/mutants/merge \
+		-f 'src/db/observations/*.rs' --output target/mutants/merge \
 		-C=--locked -C=--lib -C=--test=merge -C=--test=faults -C=--test=verify
 	cargo mutants -f src/actors/webhook_ingestor.rs -f src/actors/webhook_key.rs -f src/db/deliveries.rs \
 		--output target/mutants/acknowledge --timeout 120 \

@@ -54,6 +54,9 @@ fn refused(output: &Output, words: &[&str]) {
     assert!(!said.contains("panicked") && !said.contains(SECRET), "{said}");
 }
 
+/// An API key of the demonstration.
+const DEMO_KEY: &str = "a-key-for-the-demonstration";
+
 /// The status by which a program says that a restart would not help.
 const LASTING: Option<i32> = Some(78);
 
@@ -344,6 +347,48 @@ fn the_demo_prints_lines_that_work_and_leaves_nothing_behind() {
     demo.stop();
     assert_eq!(demo_folders(&home), 0);
     assert_eq!(std::fs::read_dir(home.folder.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn what_the_environment_says_of_the_server_holds_for_the_demo_too() {
+    let home = Home::new();
+    let demo = |bind: &str, arguments: &[&str]| {
+        let mut command = home.command(&[&["demo"], arguments].concat());
+        command.env("JOBSYNCD__SERVER__BIND", bind).env("JOBSYNCD__SERVER__API_KEY", DEMO_KEY);
+        command
+    };
+    let mut running = Process::start(demo("127.0.0.2:0", &[]));
+    running.line("Ctrl-C");
+    let url = running.url();
+    assert!(url.starts_with("http://127.0.0.2:"), "{url}");
+    let list = format!("{url}/api/cloud/jobs");
+    assert_eq!(http("GET", &list, "").0, 401);
+    assert_eq!(http("GET", &list, &format!("X-API-Key: {DEMO_KEY}\r\n")).0, 200);
+    running.stop();
+
+    let mut flagged = Process::start(demo("127.0.0.2:0", &["--bind", "127.0.0.3:0"]));
+    let url = flagged.url();
+    assert!(url.starts_with("http://127.0.0.3:"), "the flag is nearer: {url}");
+    flagged.stop();
+
+    let refused = demo("here", &[]).output().expect("it runs");
+    refused_in_one_line(&refused, &["JOBSYNCD__SERVER__BIND", "server.bind"]);
+    assert_eq!(refused.status.code(), LASTING);
+}
+
+#[test]
+fn the_makefile_names_only_sources_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let makefile = std::fs::read_to_string(root.join("Makefile")).expect("the Makefile");
+    let words = makefile.split_whitespace().map(|word| word.trim_matches('\''));
+    let sources: Vec<_> = words.filter(|word| word.starts_with("src/")).collect();
+    assert!(sources.len() >= 6, "{sources:?}");
+    for source in sources {
+        match source.strip_suffix("/*.rs") {
+            Some(folder) => assert!(root.join(folder).join("mod.rs").is_file(), "{source}"),
+            None => assert!(root.join(source).is_file(), "{source}"),
+        }
+    }
 }
 
 #[test]
