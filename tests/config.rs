@@ -17,6 +17,9 @@ use url::Host;
 const SECRET: &str = "r8_never-to-be-seen-0123456789";
 
 /// An environment in which nothing depends on the machine.
+/// Some key of a signature that may never be seen.
+const SIGNING_KEY: &str = "bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg5";
+
 fn environment(variables: &[(&str, &str)]) -> Sources {
     let always = [("STATE_DIRECTORY", "/state")];
     Sources::from_environment(always.iter().chain(variables).copied())
@@ -373,14 +376,15 @@ fn credentials_beat_the_file_and_the_environment_beats_credentials() {
 #[test]
 fn no_secret_is_ever_shown() {
     let postgres = format!("postgres://jobs:{SECRET}@db.example.org/jobs?password={SECRET}");
+    let signing = format!("whsec_{SIGNING_KEY}");
     let config = load(&environment(&[
         ("REPLICATE_API_TOKEN", SECRET),
-        ("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_SECRET", SECRET),
+        ("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_SECRET", &signing),
         ("JOBSYNCD__SERVER__API_KEY", SECRET),
         ("JOBSYNCD__DATABASE__URL", &postgres),
     ]));
     let shown = format!("{config:?}\n{}\n{}", config.describe(), config.database.url);
-    assert!(!shown.contains(SECRET), "{shown}");
+    assert!(!shown.contains(SECRET) && !shown.contains(SIGNING_KEY), "{shown}");
     assert_eq!(config.database.url.to_string(), "postgres://jobs@db.example.org/jobs");
     assert!(matches!(&config.database.url, DatabaseUrl::Postgres(url) if url.expose() == postgres));
     assert!(config.describe().contains("api_token: <set>  # REPLICATE_API_TOKEN\n"));
@@ -388,8 +392,41 @@ fn no_secret_is_ever_shown() {
 }
 
 #[rstest]
+#[rstest]
+#[case::with_a_prefix("whsec_bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg5", true)]
+#[case::without("bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg5", true)]
+#[case::with_a_line_end("whsec_bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg5\n", true)]
+#[case::a_word("my-secret-word", false)]
+#[case::a_token("r8_neverToBeSeen0123456789", false)]
+#[case::nothing_but_the_prefix("whsec_", false)]
+#[case::hexadecimal_with_a_prefix("whsec_0xdeadbeef", false)]
+#[case::cut_off("whsec_bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg", false)]
+#[case::base64_for_urls("whsec_--__bmV2ZXItdG8tYmUtc2Vlbi0wMTIz", false)]
+fn a_webhook_secret_is_base64(#[case] secret: &str, #[case] is_taken: bool) {
+    let variable = "JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_SECRET";
+    let folder = TempDir::new().expect("a directory");
+    fs::write(folder.path().join("replicate-webhook-secret"), secret).expect("a file");
+    let credentials = folder.path().display().to_string();
+    let ways = [
+        environment(&[(variable, secret)]),
+        environment(&[("CREDENTIALS_DIRECTORY", &credentials)]),
+    ];
+    for sources in ways {
+        if is_taken {
+            assert!(load(&sources).providers.replicate.webhook_secret.is_some());
+            continue;
+        }
+        let line = refusal(&sources);
+        let problem = "`providers.replicate.webhook_secret` must be base64, usually after whsec_";
+        assert!(line.contains(problem), "{line}");
+        let is_shown = line.contains(secret) && !"after whsec_".ends_with(secret);
+        assert!(!is_shown, "{line}");
+    }
+}
+
 #[case("c.yaml", "providers: {replicate: {api_token: [SECRET]}}")]
 #[case("c.yaml", "providers: {replicate: {api_token: 'SECRET and more'}}")]
+#[case("c.yaml", "providers: {replicate: {webhook_secret: SECRET}}")]
 #[case("c.yaml", "providers: {replicate: {base_url: 'https://u:SECRET@example.org'}}")]
 #[case("c.yaml", "providers: {replicate: {base_url: 'ftp://u:SECRET@example.org'}}")]
 #[case("c.yaml", "server: {api_keys: SECRET}")]

@@ -4,10 +4,11 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use config::{Value, ValueKind};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{ConfigError, Problem};
 use super::{DEFAULT_SOURCE, Setting, secrets};
+use crate::domain::signature::SigningKey;
 
 /// The most money that can be set, in dollars.
 const USD_MAX: f64 = 1e9;
@@ -165,6 +166,21 @@ impl<'a> Reader<'a> {
         };
         self.record_secret(key, text.is_some(), value);
         Ok(text.map(SecretString::from))
+    }
+
+    /// The secret of a signature, or none.
+    pub(super) fn signing_secret(
+        &mut self,
+        key: &str,
+    ) -> Result<Option<SecretString>, ConfigError> {
+        let secret = self.secret(key)?;
+        if let Some(secret) = &secret
+            && SigningKey::from_secret(secret.expose_secret()).is_err()
+        {
+            let problem = "must be base64, usually after whsec_, as the provider shows it";
+            return Err(refuse(key, self.find(key)?, Problem::refused(problem)));
+        }
+        Ok(secret)
     }
 
     /// Any number of secrets.
