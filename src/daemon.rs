@@ -39,8 +39,9 @@ use crate::actors::syncer::{SyncSource, Syncer};
 use crate::actors::webhook_ingestor::{FinishIngesting, IngestorOptions, WebhookIngestor};
 use crate::actors::webhook_monitor::{WebhookMonitor, WebhookMonitorOptions};
 use crate::config::{self, Config};
-use crate::db::connection::{Claim, ClaimError, Connection, Role};
+use crate::db::database::{Claim, ClaimError, Database, Session};
 use crate::db::error::{Obstacle, StoreError};
+use crate::db::migration::SchemaError;
 use crate::db::settings::Setting;
 use crate::db::{events, notifications};
 use crate::domain::cost::Prices;
@@ -87,7 +88,10 @@ impl StartError {
     pub fn is_lasting(&self) -> bool {
         let damaged = StoreError::Unavailable(Obstacle::Damaged);
         match self {
-            Self::Database { error: ClaimError::Store(error), .. } => *error == damaged,
+            Self::Database { error: ClaimError::Schema(error), .. } => match error {
+                SchemaError::Store(error) => *error == damaged,
+                SchemaError::Unknown { .. } => true,
+            },
             Self::Database { .. } | Self::Listen { .. } => false,
             Self::Exposed(_) => true,
         }
@@ -145,10 +149,10 @@ impl BackgroundTasks {
         let database = open_database(&config)?;
         let prices = Arc::new(prices(&config.providers));
         let version = StoreVersion::default();
-        let obstacle = StoreObstacle::default();
+        let obstacle = StoreObstacle::of(database.database.clone());
         let mut arbiters = Vec::new();
 
-        let reader = JobReader::start(config.database.url.clone());
+        let reader = JobReader::start(database.database.clone());
         let broadcaster = {
             let (limits, reader) = (config.events.clone(), reader.clone());
             start_in(&mut arbiters, move || {
@@ -161,8 +165,9 @@ impl BackgroundTasks {
         let dispatcher = Context::new();
         let webhook_monitor = Context::new();
         let store = JobStore::start(JobStoreOptions {
-            url: config.database.url.clone(),
+            database: database.database,
             connection: database.writer,
+            newest_event: database.newest_event,
             prices: prices.clone(),
             version: version.clone(),
             obstacle: obstacle.clone(),
@@ -373,24 +378,23 @@ impl Daemon {
 }
 
 struct OpenDatabase {
+    database: Arc<Database>,
     claim: Claim,
-    writer: Connection,
+    writer: Session,
     newest_event: Seq,
 }
 
 fn open_database(config: &Config) -> Result<OpenDatabase, StartError> {
-    let url = &config.database.url;
     let open = || {
-        let claim = Claim::of_file(url)?;
-        let mut writer = Connection::open(url, Role::Writer)?;
-        Claim::of_session(&mut writer)?;
+        let (database, claim) = Database::claim(&config.database)?;
+        let mut writer = database.writer()?;
         writer.migrate()?;
         let channels: Vec<_> = config.notifications.channels.keys().map(String::as_str).collect();
         notifications::enlist(&mut writer, &channels, now())?;
         let newest_event = events::bounds(&mut writer)?.newest;
-        Ok(OpenDatabase { claim, writer, newest_event })
+        Ok(OpenDatabase { database, claim, writer, newest_event })
     };
-    open().map_err(|error| StartError::Database { url: url.to_string(), error })
+    open().map_err(|error| StartError::Database { url: config.database.url.to_string(), error })
 }
 
 /// Starts an actor in an arbiter of its own: its own thread.

@@ -2,9 +2,10 @@
 //! line for everything that is refused.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jobsyncd::config::{Config, DEFAULT_SOURCE, DEFAULT_YAML, DatabaseUrl, Flags, Sources};
+use jobsyncd::db::database::Database;
 use jobsyncd::domain::budget::{Action, Period};
 use jobsyncd::domain::cost::Hardware;
 use jobsyncd::domain::web_origin::WebOrigin;
@@ -16,10 +17,10 @@ use url::Host;
 /// Some secret that may never be seen.
 const SECRET: &str = "r8_never-to-be-seen-0123456789";
 
-/// An environment in which nothing depends on the machine.
 /// Some key of a signature that may never be seen.
 const SIGNING_KEY: &str = "bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg5";
 
+/// An environment in which nothing depends on the machine.
 fn environment(variables: &[(&str, &str)]) -> Sources {
     let always = [("STATE_DIRECTORY", "/state")];
     Sources::from_environment(always.iter().chain(variables).copied())
@@ -375,8 +376,8 @@ fn credentials_beat_the_file_and_the_environment_beats_credentials() {
 
 #[test]
 fn no_secret_is_ever_shown() {
-    let postgres = format!("postgres://jobs:{SECRET}@db.example.org/jobs?password={SECRET}");
     let signing = format!("whsec_{SIGNING_KEY}");
+    let postgres = format!("postgres://jobs:{SECRET}@db.example.org/jobs?password={SECRET}");
     let config = load(&environment(&[
         ("REPLICATE_API_TOKEN", SECRET),
         ("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_SECRET", &signing),
@@ -391,7 +392,6 @@ fn no_secret_is_ever_shown() {
     assert!(config.describe().contains("webhook_secret: <set>"));
 }
 
-#[rstest]
 #[rstest]
 #[case::with_a_prefix("whsec_bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg5", true)]
 #[case::without("bmV2ZXItdG8tYmUtc2Vlbi0wMTIzNDU2Nzg5", true)]
@@ -424,9 +424,10 @@ fn a_webhook_secret_is_base64(#[case] secret: &str, #[case] is_taken: bool) {
     }
 }
 
+#[rstest]
 #[case("c.yaml", "providers: {replicate: {api_token: [SECRET]}}")]
-#[case("c.yaml", "providers: {replicate: {api_token: 'SECRET and more'}}")]
 #[case("c.yaml", "providers: {replicate: {webhook_secret: SECRET}}")]
+#[case("c.yaml", "providers: {replicate: {api_token: 'SECRET and more'}}")]
 #[case("c.yaml", "providers: {replicate: {base_url: 'https://u:SECRET@example.org'}}")]
 #[case("c.yaml", "providers: {replicate: {base_url: 'ftp://u:SECRET@example.org'}}")]
 #[case("c.yaml", "server: {api_keys: SECRET}")]
@@ -516,10 +517,51 @@ fn without_a_setting_the_database_goes_where_it_can() {
     assert_eq!(fs::read_dir(there).expect("a directory").count(), 0, "the probe is gone");
 }
 
+#[rstest]
+#[case::in_the_home_directory(&[("HOME", "home")], Some("home/.local/state/jobsyncd"))]
+#[case::in_the_state_of_the_home(
+    &[("HOME", "home"), ("XDG_STATE_HOME", "home/a/b")], Some("home/a/b/jobsyncd")
+)]
+#[case::in_a_state_folder_of_its_own(&[("XDG_STATE_HOME", "state")], Some("state/jobsyncd"))]
+#[case::of_the_service(&[("STATE_DIRECTORY", "service")], Some("service"))]
+#[case::configured(&[("JOBSYNCD__DATABASE__URL", "sqlite://TMP/new/jobs.db")], Some("new"))]
+#[case::without_a_home(&[("HOME", "nowhere")], None)]
+#[case::mistyped_state(&[("HOME", "home"), ("XDG_STATE_HOME", "nowhere/b")], None)]
+#[case::mistyped(&[("JOBSYNCD__DATABASE__URL", "sqlite://TMP/nowhere/at/all/jobs.db")], None)]
+fn all_folders_are_made_in_a_place_of_our_own_choice_and_the_last_one_of_a_path(
+    #[case] variables: &[(&str, &str)],
+    #[case] made: Option<&str>,
+) {
+    let directory = TempDir::new().expect("a directory");
+    fs::create_dir(directory.path().join("home")).expect("a directory");
+    let root = directory.path().display().to_string();
+    let variables = variables.iter().map(|(name, value)| match value.contains("TMP") {
+        true => ((*name).to_owned(), value.replace("TMP", &root)),
+        false => ((*name).to_owned(), format!("{root}/{value}")),
+    });
+    let mut sources = Sources::from_environment(variables);
+    sources.system_state_directory = directory.path().join("missing");
+
+    let claimed = Database::claim(&load(&sources).database);
+
+    match made {
+        Some(folder) => {
+            claimed.expect("a database");
+            assert!(directory.path().join(folder).join("jobs.db").is_file());
+        }
+        None => {
+            let error = claimed.expect_err("no folder").to_string();
+            assert!(error.contains(&format!("there is no folder {root}/nowhere")), "{error}");
+            assert!(!directory.path().join("nowhere").exists());
+        }
+    }
+}
+
 #[test]
 fn without_any_place_the_database_must_be_set() {
-    let sources =
-        Sources { system_state_directory: PathBuf::from("/nowhere/at/all"), ..Sources::default() };
+    let directory = TempDir::new().expect("a directory");
+    let missing = directory.path().join("missing");
+    let sources = Sources { system_state_directory: missing, ..Sources::default() };
     assert_eq!(
         refusal(&sources),
         "default: `database.url` is not set, and neither HOME nor STATE_DIRECTORY says where else to go"
@@ -894,11 +936,12 @@ fn a_bad_value_of_the_enterprise_file_is_refused_too() {
 
 #[test]
 fn a_missing_file_is_refused() {
-    let mut sources = environment(&[("JOBSYNCD_CONFIG", "/nowhere/c.yaml")]);
-    let line = "/nowhere/c.yaml: cannot be read: No such file or directory (os error 2)";
-    assert_eq!(refusal(&sources), line);
-    sources = environment(&[("SIMPLETUNER_ENTERPRISE_CONFIG", "/nowhere/c.yaml")]);
-    assert_eq!(refusal(&sources), line);
+    let directory = TempDir::new().expect("a directory");
+    let missing = directory.path().join("c.yaml").display().to_string();
+    let line = format!("{missing}: cannot be read: No such file or directory (os error 2)");
+    for variable in ["JOBSYNCD_CONFIG", "SIMPLETUNER_ENTERPRISE_CONFIG"] {
+        assert_eq!(refusal(&environment(&[(variable, &missing)])), line);
+    }
 }
 
 #[test]

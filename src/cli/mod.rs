@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jobsyncd::config::{ConfigError, Flags};
 use jobsyncd::daemon::StartError;
+use jobsyncd::db::migration::SchemaError;
 
 use client::{ClientError, JobsCommand, SyncOptions, ValidateOptions, WaitOptions, WatchOptions};
 
@@ -70,7 +71,7 @@ enum Command {
 type Failure = Box<dyn std::error::Error>;
 
 /// How the program ends where trying again would end the same: a bad configuration, a damaged
-/// database. It is `EX_CONFIG` of sysexits, and the systemd unit does not restart after it.
+/// database, or one of a newer program. It is `EX_CONFIG` of sysexits, and the systemd unit does not restart after it.
 const LASTING: u8 = 78;
 
 /// Reads the command line and does what it says.
@@ -118,6 +119,7 @@ fn report(failure: &Failure) -> ExitCode {
 fn is_lasting(failure: &Failure) -> bool {
     failure.is::<ConfigError>()
         || failure.is::<handed_over::HandedOverError>()
+        || matches!(failure.downcast_ref(), Some(SchemaError::Unknown { .. }))
         || failure.downcast_ref::<StartError>().is_some_and(StartError::is_lasting)
 }
 

@@ -10,13 +10,14 @@ use super::{Failure, print};
 pub(super) fn run(flags: Flags) -> Result<(), Failure> {
     let config = Config::load(&Sources::from_process(flags))?;
     let url = &config.database.url;
-    // SQLite would make the file that it does not find.
+    // SQLite says only that it cannot open the file.
     if let DatabaseUrl::Sqlite(path) = url
         && !path.exists()
     {
         return Err(format!("there is no database at {}", path.display()).into());
     }
     let mut connection = Connection::open(url, Role::Reader)?;
+    connection.require_known_schema()?;
     let Audited { events, jobs, findings } = audit(&mut connection, now(), |finding| {
         print(finding);
     })?;

@@ -16,8 +16,8 @@ const FILE_NAME: &str = "jobs.db";
 /// A database, as its URL says.
 #[derive(Debug, Clone)]
 pub enum DatabaseUrl {
-    /// `sqlite:///absolute/path` or `sqlite://relative/path`. Neither the file nor its directory need
-    /// exist yet.
+    /// `sqlite:///absolute/path` or `sqlite://relative/path`. Neither the file nor its folder need
+    /// exist yet, but the folder of that folder.
     Sqlite(PathBuf),
     /// `postgres://…` or `postgresql://…`.
     Postgres(PostgresUrl),
@@ -93,33 +93,52 @@ fn postgres(text: &str) -> Result<DatabaseUrl, Problem> {
     Ok(DatabaseUrl::Postgres(PostgresUrl { whole: text.into(), shown: shown.into() }))
 }
 
-/// Where the database goes when nobody said, and why there.
-pub(super) fn automatic(sources: &Sources) -> Result<(DatabaseUrl, String), Problem> {
-    let (directory, reason) = state_directory(sources).ok_or_else(|| {
-        Problem::refused("is not set, and neither HOME nor STATE_DIRECTORY says where else to go")
-    })?;
-    Ok((DatabaseUrl::Sqlite(directory.join(FILE_NAME)), reason))
+/// Where the database goes when nobody said.
+pub(super) struct Place {
+    pub(super) folder: PathBuf,
+    /// Why there.
+    pub(super) reason: String,
+    /// See [`super::Database::folders_within`].
+    pub(super) folders_within: Option<PathBuf>,
 }
 
-fn state_directory(sources: &Sources) -> Option<(PathBuf, String)> {
+/// Chooses a place.
+pub(super) fn automatic(sources: &Sources) -> Result<Place, Problem> {
+    state_directory(sources).ok_or_else(|| {
+        Problem::refused("is not set, and neither HOME nor STATE_DIRECTORY says where else to go")
+    })
+}
+
+/// The database in such a place.
+pub(super) fn within(folder: &Path) -> DatabaseUrl {
+    DatabaseUrl::Sqlite(folder.join(FILE_NAME))
+}
+
+fn state_directory(sources: &Sources) -> Option<Place> {
+    let place = |folder: PathBuf, reason, within: Option<&Path>| {
+        Some(Place { folder, reason, folders_within: within.map(Path::to_owned) })
+    };
     // systemd separates several directories by colons; the first is the main one.
     if let Some(first) = sources.variable("STATE_DIRECTORY").and_then(|all| all.split(':').next()) {
-        return Some((PathBuf::from(first), "not configured: in $STATE_DIRECTORY".to_owned()));
+        return place(first.into(), "not configured: in $STATE_DIRECTORY".to_owned(), None);
     }
     let system = &sources.system_state_directory;
     if is_writable(system) {
         let reason = format!("not configured: {} is there and writable", system.display());
-        return Some((system.clone(), reason));
+        return place(system.clone(), reason, None);
     }
     let because = |place: &str| {
         format!("not configured, and {} is not writable: in {place}", system.display())
     };
     let absolute = |name| sources.variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = absolute("HOME");
     if let Some(state) = absolute("XDG_STATE_HOME") {
-        return Some((state.join("jobsyncd"), because("$XDG_STATE_HOME")));
+        let home = home.as_deref().filter(|home| state.starts_with(home));
+        let within = home.or(state.parent());
+        return place(state.join("jobsyncd"), because("$XDG_STATE_HOME"), within);
     }
-    let home = absolute("HOME")?;
-    Some((home.join(".local/state/jobsyncd"), because("the home directory")))
+    let home = home?;
+    place(home.join(".local/state/jobsyncd"), because("the home directory"), Some(&home))
 }
 
 /// Whether a database can be kept in `directory`. Trying is the only way to know: permission bits do

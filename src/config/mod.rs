@@ -34,6 +34,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -123,6 +124,9 @@ pub struct Database {
     /// Why it is this one, for the log: `set by --database-url`, or which place was chosen in want
     /// of a setting.
     pub chosen_because: String,
+    /// Where the place was chosen in want of a setting: the folder within which all missing ones are made. None
+    /// where somebody has written the path, of which only the last folder is.
+    pub folders_within: Option<PathBuf>,
 }
 
 /// The clouds whose jobs are tracked.

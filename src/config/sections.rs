@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use config::{Value, ValueKind};
 
+use super::database_url::Place;
 use super::error::{ConfigError, Problem};
 use super::reader::{Reader, as_number, as_yaml, invalid, origin_of, parse_text, refuse};
 use super::sources::Sources;
@@ -102,20 +103,22 @@ fn server(r: &mut Reader<'_>) -> Result<Server, ConfigError> {
 fn database(r: &mut Reader<'_>, sources: &Sources) -> Result<Database, ConfigError> {
     let key = "database.url";
     let value = r.find(key)?;
-    let (url, chosen_because) = match &value.kind {
+    let (url, chosen_because, folders_within) = match &value.kind {
         ValueKind::String(text) if !text.trim().is_empty() => {
             let url = database_url::parse(text.trim()).map_err(|bad| refuse(key, value, bad))?;
-            (url, format!("set by {}", origin_of(value)))
+            (url, format!("set by {}", origin_of(value)), None)
         }
         ValueKind::String(_) | ValueKind::Nil => {
-            database_url::automatic(sources).map_err(|bad| refuse(key, value, bad))?
+            let Place { folder, reason, folders_within } =
+                database_url::automatic(sources).map_err(|bad| refuse(key, value, bad))?;
+            (database_url::within(&folder), reason, folders_within)
         }
         _ => {
             return Err(refuse(key, value, Problem::refused("must be text in quotes")));
         }
     };
     r.record(key, format!("{:?}", url.to_string()), value);
-    Ok(Database { url, chosen_because })
+    Ok(Database { url, chosen_because, folders_within })
 }
 
 fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {

@@ -1,19 +1,16 @@
 //! One connection to either database, its settings and its transactions.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use diesel::connection::{
     AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
 };
 use diesel::prelude::*;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel::sql_types::Integer;
 
-use super::error::{Obstacle, StoreError};
+use super::database::ClaimError;
+use super::error::StoreError;
 use crate::config::DatabaseUrl;
-
-const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// The key of PostgreSQL's advisory lock that the one daemon of a database holds: "jobsyncd" in
 /// ASCII.
@@ -45,13 +42,17 @@ pub enum Role {
 }
 
 impl Connection {
-    /// Opens a connection and sets it up for its role.
+    /// Opens a connection and sets it up for its role. Who writes makes the file of an SQLite database that is
+    /// missing.
     ///
     /// # Errors
     /// Where the database cannot be reached or used.
     pub fn open(url: &DatabaseUrl, role: Role) -> Result<Self, StoreError> {
         match url {
-            DatabaseUrl::Sqlite(path) => open_sqlite(path, role).map(Self::Sqlite),
+            DatabaseUrl::Sqlite(path) if role == Role::Writer => {
+                open_sqlite(&path.to_string_lossy(), role).map(Self::Sqlite)
+            }
+            DatabaseUrl::Sqlite(path) => Self::open_file(path, role),
             DatabaseUrl::Postgres(url) => {
                 let mut connection = PgConnection::establish(url.expose())?;
                 if role == Role::Reader {
@@ -62,37 +63,26 @@ impl Connection {
         }
     }
 
-    /// Brings the tables up to date.
+    /// Opens an SQLite database that is there.
     ///
     /// # Errors
-    /// Where a migration fails, which leaves the tables as they were.
-    pub fn migrate(&mut self) -> Result<(), StoreError> {
-        let migrated = match self {
-            Self::Sqlite(connection) => {
-                connection.run_pending_migrations(SQLITE_MIGRATIONS).map(drop)
-            }
-            Self::Postgres(connection) => {
-                connection.run_pending_migrations(POSTGRES_MIGRATIONS).map(drop)
-            }
-        };
-        migrated.map_err(|error| {
-            log::error!("the database cannot be brought up to date: {error}");
-            StoreError::Unavailable(Obstacle::of_message(&error.to_string()))
-        })
+    /// Where it is not, or cannot be used.
+    pub(super) fn open_file(path: &Path, role: Role) -> Result<Self, StoreError> {
+        open_sqlite(&existing(path), role).map(Self::Sqlite)
     }
 
-    /// Ends the use of the database: what is left of an SQLite database is one file, which can be
-    /// copied, though readers may still have it open.
-    pub fn close(mut self) {
-        Claim::release_session(&mut self);
-        if let Self::Sqlite(connection) = &mut self
-            // A reader from outside must not hold up the stop for long.
-            && let Err(error) = connection
-                .batch_execute("PRAGMA busy_timeout = 500; PRAGMA wal_checkpoint(TRUNCATE)")
-        {
-            // The next start finds all of it in the log beside the file.
-            log::debug!("the write-ahead log stays: {error}");
-        }
+    /// Copies what is in the write-ahead log of an SQLite database into its file, and waits so long for who
+    /// reads. Answers whether all of it could be copied.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(super) fn checkpoint(&mut self, wait_ms: u32) -> Result<bool, StoreError> {
+        let Self::Sqlite(connection) = self else { return Ok(true) };
+        connection.batch_execute(&format!("PRAGMA busy_timeout = {wait_ms}"))?;
+        let checkpoint: Checkpoint =
+            diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(connection)?;
+        connection.batch_execute(&format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}"))?;
+        Ok(checkpoint.busy == 0)
     }
 
     /// Runs `work` in a transaction that may write. It is committed when `work` succeeds, and
@@ -156,8 +146,30 @@ impl Connection {
     }
 }
 
-fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> {
-    let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
+/// What SQLite says of a checkpoint.
+#[derive(QueryableByName)]
+struct Checkpoint {
+    /// 1 where others were in the way.
+    #[diesel(sql_type = Integer)]
+    busy: i32,
+}
+
+/// How SQLite is told to open a file and not to make one.
+fn existing(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.to_string_lossy().bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?mode=rw"
+}
+
+fn open_sqlite(name: &str, role: Role) -> Result<SqliteConnection, StoreError> {
+    let mut connection = SqliteConnection::establish(name)?;
     // The wait for locks comes first: already the next setting may meet one.
     connection.batch_execute(&format!("PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}"))?;
     connection.batch_execute(match role {
@@ -171,68 +183,19 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
         }
         Role::Reader => "PRAGMA query_only = ON",
     })?;
+    // The write-ahead log is opened with the first look into the database.
+    connection.batch_execute("SELECT count(*) FROM sqlite_schema")?;
     Ok(connection)
 }
 
-/// What keeps a second daemon away from the same database for as long as it lives.
-#[derive(Debug)]
-pub struct Claim {
-    /// SQLite: a locked file beside the database. PostgreSQL: the lock is the writer's session's.
-    _lock_file: Option<File>,
-}
-
-/// A second daemon is there already.
-#[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
-    /// Another process holds the claim.
-    #[error("another jobsyncd uses this database")]
-    Taken,
-    /// The lock file cannot be made.
-    #[error("cannot create {path}: {error}")]
-    LockFile {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        error: std::io::Error,
-    },
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Claim {
-    /// Claims the file of an SQLite database, before it is opened. Two daemons on one database
-    /// would each tell only half of what happens.
-    ///
-    /// # Errors
-    /// Where another daemon has it, or the lock file cannot be made.
-    pub fn of_file(url: &DatabaseUrl) -> Result<Self, ClaimError> {
-        let DatabaseUrl::Sqlite(database) = url else {
-            return Ok(Self { _lock_file: None });
-        };
-        let path = lock_path(database);
-        let open = || {
-            if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty())
-            {
-                std::fs::create_dir_all(folder)?;
-            }
-            File::options().create(true).truncate(false).write(true).open(&path)
-        };
-        let file = open().map_err(|error| ClaimError::LockFile { path: path.clone(), error })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _lock_file: Some(file) }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(ClaimError::Taken),
-            Err(std::fs::TryLockError::Error(error)) => Err(ClaimError::LockFile { path, error }),
-        }
-    }
-
-    /// Claims a PostgreSQL database for the session of `writer`. It waits a few seconds: the server
+impl Connection {
+    /// Claims a PostgreSQL database for the session of this connection. It waits a few seconds: the server
     /// may take that long to notice that the daemon before this one was killed.
     ///
     /// # Errors
     /// Where another daemon has it, or the database fails.
-    pub fn of_session(writer: &mut Connection) -> Result<(), ClaimError> {
-        let Connection::Postgres(connection) = writer else { return Ok(()) };
+    pub(super) fn claim_session(&mut self) -> Result<(), ClaimError> {
+        let Self::Postgres(connection) = self else { return Ok(()) };
         let wait = format!(
             "SET lock_timeout = {CLAIM_WAIT_MS}; SELECT pg_advisory_lock({ADVISORY_LOCK});
              RESET lock_timeout"
@@ -245,10 +208,10 @@ impl Claim {
         claimed.then_some(()).ok_or(ClaimError::Taken)
     }
 
-    /// Gives up the claim of the session of `writer`, which is about to be closed. A server notices
+    /// Gives up the claim of this session, which is about to be closed. A server notices
     /// a closed connection only a moment later, and until then the next daemon would be refused.
-    fn release_session(writer: &mut Connection) {
-        let Connection::Postgres(connection) = writer else { return };
+    pub(super) fn release_session(&mut self) {
+        let Self::Postgres(connection) = self else { return };
         let released =
             diesel::select(pg_advisory_unlock(ADVISORY_LOCK)).get_result::<bool>(connection);
         if let Err(error) = released {
@@ -256,12 +219,6 @@ impl Claim {
             log::debug!("the database's claim cannot be released: {error}");
         }
     }
-}
-
-fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
 }
 
 #[diesel::declare_sql_function]

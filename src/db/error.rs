@@ -63,7 +63,9 @@ impl StoreError {
         match self {
             // A commit that failed may have left its transaction open. Only a lock is met before
             // anything has begun.
-            Self::Unavailable(obstacle) => *obstacle != Obstacle::Locked,
+            Self::Unavailable(obstacle) => {
+                *obstacle != Obstacle::Locked && !obstacle.is_displacement()
+            }
             Self::NotFound(_)
             | Self::StillActive { .. }
             | Self::NotInQueue(_)
@@ -96,12 +98,35 @@ pub enum Obstacle {
     /// There is no connection to the server, or no file.
     #[error("there is no connection to it")]
     Disconnected,
+    /// Nothing has the name of the file that is open.
+    #[error(
+        "its file was moved or removed: put it back, and the daemon goes on by itself (a restart makes a new, empty \
+         database)"
+    )]
+    Gone,
+    /// Another file has the name of the one that is open.
+    #[error(
+        "another file stands in the place of the one that the daemon has open: put that one back, and the daemon goes \
+         on by itself, or restart it to use the file that is there"
+    )]
+    Replaced,
+    /// The names beside the database lead to other files than those that are open.
+    #[error(
+        "the -wal or -shm file beside it was moved, removed or replaced: put it back, or wait, the daemon makes new \
+         ones as soon as nobody reads"
+    )]
+    LogLost,
     /// Anything else; the daemon's log has it.
     #[error("it failed, see the daemon's log")]
     Other,
 }
 
 impl Obstacle {
+    /// Whether the database is well, and not where it is looked for.
+    pub fn is_displacement(self) -> bool {
+        matches!(self, Self::Gone | Self::Replaced | Self::LogLost)
+    }
+
     /// SQLite tells these apart only by words, which have been the same for many years.
     pub(super) fn of_message(message: &str) -> Self {
         let has = |words: &[&str]| words.iter().any(|word| message.contains(word));

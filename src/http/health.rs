@@ -20,6 +20,7 @@ use crate::actors::provider_client::GetProviderHealth;
 use crate::actors::webhook_ingestor::GetLastDelivery;
 use crate::actors::webhook_monitor::GetWebhookSilence;
 use crate::config::DatabaseUrl;
+use crate::db::error::StoreError;
 use crate::db::notifications::ChannelState;
 use crate::domain::queue::QueueStatus;
 use crate::domain::timestamp::{Timestamp, now};
@@ -156,6 +157,14 @@ async fn database(gateway: &Gateway) -> Result<Finding, ApiError> {
         ("logs_mb_max", json!(gateway.config.logs.retention_bytes / MEGABYTE)),
     ]);
     Ok(match gateway.obstacle.current() {
+        Some(obstacle) if obstacle.is_displacement() => Finding {
+            status: Wellness::Unhealthy,
+            message: Some(format!(
+                "nothing is stored in {}: {obstacle}",
+                gateway.config.database.url
+            )),
+            details,
+        },
         // Lists are still answered; webhooks are not.
         Some(obstacle) => {
             Finding::degraded(Some(format!("nothing can be stored: {obstacle}")), details)
@@ -319,6 +328,10 @@ pub(super) async fn live() -> Json<Value> {
 
 /// `GET /health/ready`: it can do its work, which needs the database.
 pub(super) async fn ready(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+    let displaced = gateway.obstacle.current().filter(|obstacle| obstacle.is_displacement());
+    if let Some(obstacle) = displaced {
+        return Err(StoreError::Unavailable(obstacle).into());
+    }
     gateway.asker.ask(&gateway.reader, Read(GetLogBounds)).await?;
     Ok(Json(json!({"status": "ready"})))
 }

@@ -6,10 +6,12 @@ pub mod dashboard;
 pub mod notifications;
 pub mod queue;
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 
-use crate::config::DatabaseUrl;
-use crate::db::connection::{Connection, Role};
+use crate::db::connection::Connection;
+use crate::db::database::{Database, Session};
 use crate::db::error::StoreError;
 use crate::db::events::{self, Extent, LogBounds};
 use crate::db::jobs::{self, ActiveJob};
@@ -254,14 +256,13 @@ impl Question for SumByDay {
 
 /// The actor. See the top of this file.
 pub struct JobReader {
-    url: DatabaseUrl,
-    connection: Option<Connection>,
+    database: Arc<Database>,
 }
 
 impl JobReader {
-    /// Starts the readers. Each opens its connection when it is first asked.
-    pub fn start(url: DatabaseUrl) -> Addr<Self> {
-        SyncArbiter::start(READERS, move || Self { url: url.clone(), connection: None })
+    /// Starts the readers. Each opens a connection when it is asked and none is idle.
+    pub fn start(database: Arc<Database>) -> Addr<Self> {
+        SyncArbiter::start(READERS, move || Self { database: database.clone() })
     }
 }
 
@@ -270,14 +271,14 @@ impl Actor for JobReader {
 }
 
 impl JobReader {
-    fn look_up<Q: Question>(&mut self, question: Q) -> Result<Q::Answer, StoreError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(&self.url, Role::Reader)?,
-        };
-        let answer = question.look_up(&mut connection);
+    fn look_up<Q: Question>(
+        &self,
+        mut session: Session,
+        question: Q,
+    ) -> Result<Q::Answer, StoreError> {
+        let answer = question.look_up(&mut session);
         if !answer.as_ref().is_err_and(StoreError::loses_connection) {
-            self.connection = Some(connection);
+            self.database.rest(session);
         }
         answer
     }
@@ -287,13 +288,14 @@ impl<Q: Question> Handler<Read<Q>> for JobReader {
     type Result = Result<Q::Answer, StoreError>;
 
     fn handle(&mut self, Read(question): Read<Q>, _: &mut Self::Context) -> Self::Result {
-        let was_open = self.connection.is_some();
-        let answer = self.look_up(question.clone());
-        // That a connection was lost is only noticed by asking, and whoever asks first is not to blame. A look-up
-        // changes nothing, so it may be repeated.
-        if was_open && answer.as_ref().is_err_and(StoreError::loses_connection) {
-            return self.look_up(question);
+        if let Some(session) = self.database.idle_reader() {
+            let answer = self.look_up(session, question.clone());
+            // That a connection was lost is only noticed by asking, and whoever asks first is not to blame. A
+            // look-up changes nothing, so it may be repeated.
+            if !answer.as_ref().is_err_and(StoreError::loses_connection) {
+                return answer;
+            }
         }
-        answer
+        self.look_up(self.database.reader()?, question)
     }
 }

@@ -4,13 +4,15 @@
 //! transaction that holds the job and its events, the commit, the announcement, the answer.
 
 pub mod notifications;
+mod obstacle;
 pub mod queue;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::prelude::*;
 
+pub use self::obstacle::StoreObstacle;
 use super::broadcaster::Announce;
 use super::dispatcher::LookAtQueue;
 use super::job_reader::costs::BudgetTold;
@@ -18,16 +20,19 @@ use super::log_keeper::WantLogs;
 use super::webhook_monitor::NoteWebhooks;
 use crate::config::DatabaseUrl;
 use crate::db::connection::{Claim, Connection, Role};
+use crate::db::connection::Connection;
+use crate::db::database::{ClaimError, Database, Session};
 use crate::db::error::{Obstacle, StoreError};
-use crate::db::events::EventAppender;
+use crate::db::events::{self, EventAppender};
 use crate::db::jobs;
 use crate::db::logs::{self, Absence};
+use crate::db::migration::SchemaError;
 use crate::db::observations::{Outcome, Recorded, Report, record};
 use crate::db::retention::{self, Limits, Pruned, Stage};
 use crate::db::settings::{self, Setting};
 use crate::domain::budget::{Budget, Level, Spending};
 use crate::domain::cost::{Prices, to_usd};
-use crate::domain::event::{self, Event, LoggedEvent};
+use crate::domain::event::{self, Event, LoggedEvent, Seq};
 use crate::domain::job::JobId;
 use crate::domain::job_view::JobView;
 use crate::domain::observation::Source;
@@ -152,39 +157,18 @@ impl StoreVersion {
     }
 }
 
-/// What stands in the way of the database, for who wants to know how it is without waiting in line
-/// behind those who use it.
-#[derive(Debug, Clone, Default)]
-pub struct StoreObstacle(Arc<Mutex<Option<Obstacle>>>);
-
-impl StoreObstacle {
-    /// What stood in the way of the last attempt to write, where that failed.
-    pub fn current(&self) -> Option<Obstacle> {
-        *self.lock()
-    }
-
-    fn is(&self, obstacle: Obstacle) {
-        if self.lock().replace(obstacle).is_none() {
-            log::error!("nothing can be stored: {obstacle}");
-        }
-    }
-
-    fn is_gone(&self) {
-        if self.lock().take().is_some() {
-            log::info!("the database can be written again");
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Obstacle>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// How many events that were missed are read at a time.
+const MISSED_AT_ONCE: i64 = 500;
 
 /// The actor. See the top of this file.
 pub struct JobStore {
-    url: DatabaseUrl,
-    connection: Option<Connection>,
+    database: Arc<Database>,
+    connection: Option<Session>,
     is_closed: bool,
+    /// The last event that was announced.
+    announced: Seq,
+    /// Whether a transaction may have been committed of which nobody was told.
+    has_unannounced: bool,
     prices: Arc<Prices>,
     version: StoreVersion,
     obstacle: StoreObstacle,
@@ -196,10 +180,12 @@ pub struct JobStore {
 
 /// What the store needs from whoever starts it.
 pub struct JobStoreOptions {
-    /// Where the database is, to open it again.
-    pub url: DatabaseUrl,
-    /// The open, claimed and migrated database.
-    pub connection: Connection,
+    /// The claimed database, to open it again.
+    pub database: Arc<Database>,
+    /// The connection that writes, to the tables of today.
+    pub connection: Session,
+    /// The last event of the log.
+    pub newest_event: Seq,
     /// What jobs cost.
     pub prices: Arc<Prices>,
     /// Advanced at every change.
@@ -220,8 +206,9 @@ impl JobStore {
     /// Starts the store on its own thread.
     pub fn start(options: JobStoreOptions) -> Addr<Self> {
         let JobStoreOptions {
-            url,
+            database,
             connection,
+            newest_event,
             prices,
             version,
             obstacle,
@@ -233,9 +220,11 @@ impl JobStore {
         // The arbiter could start several; there is one, and it takes the connection.
         let connection = Mutex::new(Some(connection));
         SyncArbiter::start(1, move || Self {
-            url: url.clone(),
+            database: database.clone(),
             connection: connection.lock().unwrap_or_else(PoisonError::into_inner).take(),
             is_closed: false,
+            announced: newest_event,
+            has_unannounced: false,
             prices: prices.clone(),
             version: version.clone(),
             obstacle: obstacle.clone(),
@@ -262,38 +251,64 @@ impl JobStore {
         &mut self,
         work: impl FnOnce(&mut Connection, &Prices) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        if self.is_closed {
+            return Err(StoreError::Unavailable(Obstacle::Disconnected));
+        }
+        self.database.mend(&mut self.connection)?;
+        self.obstacle.is_no_displacement();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None if self.is_closed => return Err(StoreError::Unavailable(Obstacle::Disconnected)),
             None => self.reopen()?,
         };
-        let answer = work(&mut connection, &self.prices);
-        if !answer.as_ref().is_err_and(StoreError::loses_connection) {
+        let answer = self
+            .announce_missed(&mut connection)
+            .and_then(|()| work(&mut connection, &self.prices));
+        if answer.as_ref().is_err_and(StoreError::loses_connection) {
+            self.has_unannounced = true;
+        } else {
             self.connection = Some(connection);
         }
-        answer
+        let answer = answer?;
+        // What was committed to a file that has lost its name meanwhile may not be acknowledged.
+        self.database.check().inspect_err(|_| self.has_unannounced = true)?;
+        Ok(answer)
     }
 
-    fn reopen(&self) -> Result<Connection, StoreError> {
-        let mut connection = Connection::open(&self.url, Role::Writer)?;
-        Claim::of_session(&mut connection).map_err(|error| {
-            log::error!("the database cannot be claimed again: {error}");
-            StoreError::Unavailable(Obstacle::Locked)
-        })?;
-        Ok(connection)
+    fn reopen(&self) -> Result<Session, StoreError> {
+        self.database.writer().map_err(|error| match error {
+            ClaimError::Schema(SchemaError::Store(error)) => error,
+            error => {
+                log::error!("the database cannot be claimed again: {error}");
+                StoreError::Unavailable(Obstacle::Locked)
+            }
+        })
+    }
+
+    /// Tells the events of a transaction that was committed without anybody's knowing: the end of it could not be
+    /// seen, or the file was not in its place when it was.
+    fn announce_missed(&mut self, connection: &mut Connection) -> Result<(), StoreError> {
+        while self.has_unannounced {
+            let missed = events::after(connection, self.announced, MISSED_AT_ONCE)?;
+            self.has_unannounced = !missed.is_empty();
+            self.announce(Announce::events(missed));
+        }
+        Ok(())
     }
 
     /// Tells what is committed. Announcements go out in the order of commits, since they all come
     /// from this one thread.
-    fn announce(&self, announcement: Announce) {
+    fn announce(&mut self, announcement: Announce) {
         self.version.advance();
+        if let Some(event) = announcement.events.last() {
+            self.announced = event.seq;
+        }
         if !announcement.is_empty() {
             self.announcements.do_send(announcement);
         }
     }
 
     /// Tells what was recorded to all whom it concerns.
-    fn tell(&self, recorded: Recorded) {
+    fn tell(&mut self, recorded: Recorded) {
         let Recorded { events, notices, ended, left_queue, wanted_logs, has_written, .. } =
             recorded;
         if has_written {
@@ -510,7 +525,7 @@ impl Handler<CloseStore> for JobStore {
     fn handle(&mut self, _: CloseStore, _: &mut Self::Context) -> Self::Result {
         self.is_closed = true;
         if let Some(connection) = self.connection.take() {
-            connection.close();
+            self.database.close(connection);
         }
         Ok(())
     }

@@ -1,1 +1,0 @@
-//! A: what is acknowledged is in the file that has the name.
