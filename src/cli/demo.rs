@@ -13,9 +13,6 @@ use super::{Failure, print};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Where the daemon listens; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:8001")]
-    bind: SocketAddr,
     /// Let the simulated provider send what real ones were seen to send: half emojis, odd times, megabytes of
     /// error.
     #[arg(long)]
@@ -36,13 +33,6 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             ..SimulatorOptions::default()
         })
         .await?;
-        let config = Config::load(&Sources::from_environment([
-            ("JOBSYNCD__SERVER__BIND", options.bind.to_string()),
-            ("JOBSYNCD__DATABASE__URL", format!("sqlite://{}", database.display())),
-            ("JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", simulator.base_url().to_owned()),
-            ("REPLICATE_API_TOKEN", simulator.token().to_owned()),
-        ]))?;
-        let simulator = Simulator::start(SimulatorOptions::default()).await?;
         let config = Config::load(&sources(options, &database, &simulator))?;
         let daemon = Daemon::start(config, None).await?;
         let url = format!("http://{}", daemon.address());

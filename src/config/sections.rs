@@ -130,8 +130,6 @@ fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
         trainings: r.boolean("providers.replicate.trainings")?,
         webhook_url: r.optional_text("providers.replicate.webhook_url", webhook_url)?,
         webhook_url_is_rewritten: is_rewritten,
-        webhook_secret: r.secret("providers.replicate.webhook_secret")?,
-        webhook_url: r.optional_text("providers.replicate.webhook_url", values::webhook_url)?,
         webhook_secret: r.signing_secret("providers.replicate.webhook_secret")?,
         webhook_require_signature: r.boolean("providers.replicate.webhook_require_signature")?,
         webhook_allowed_ips: r.list("providers.replicate.webhook_allowed_ips", values::network)?,

@@ -18,8 +18,6 @@ use super::dispatcher::LookAtQueue;
 use super::job_reader::costs::BudgetTold;
 use super::log_keeper::WantLogs;
 use super::webhook_monitor::NoteWebhooks;
-use crate::config::DatabaseUrl;
-use crate::db::connection::{Claim, Connection, Role};
 use crate::db::connection::Connection;
 use crate::db::database::{ClaimError, Database, Session};
 use crate::db::error::{Obstacle, StoreError};
