@@ -172,7 +172,7 @@ fn variables_are_typed_by_their_key() {
 fn a_variable_can_take_back_what_the_file_says(#[case] nothing: &str) {
     let (_directory, mut sources) = file(
         "c.yaml",
-        "providers: {replicate: {webhook_url: 'https://jobs.example.org/h', models: [a/b]}}",
+        "providers: {replicate: {webhook_url: 'https://jobs.example.org', models: [a/b]}}",
     );
     for key in ["WEBHOOK_URL", "MODELS"] {
         let variable = format!("JOBSYNCD__PROVIDERS__REPLICATE__{key}");
@@ -597,7 +597,10 @@ fn what_is_probably_not_meant_is_a_warning() {
         ("REPLICATE_API_TOKEN", "some-token"),
         ("JOBSYNCD__SERVER__API_KEY", "short"),
         ("JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", "http://replicate.example.org/v1"),
-        ("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_URL", "http://jobs.example.org/hook"),
+        (
+            "JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_URL",
+            "http://jobs.example.org/api/webhooks/replicate",
+        ),
         ("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_REQUIRE_SIGNATURE", "no"),
         ("JOBSYNCD__QUEUE__USER_MAX_CONCURRENT", "9"),
     ]));
@@ -646,7 +649,10 @@ fn http_to_this_machine_is_no_warning() {
     let config = load(&environment(&[
         ("REPLICATE_API_TOKEN", "some-token"),
         ("JOBSYNCD__PROVIDERS__REPLICATE__BASE_URL", "http://127.0.0.1:9001/v1"),
-        ("JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_URL", "http://localhost:8001/hook"),
+        (
+            "JOBSYNCD__PROVIDERS__REPLICATE__WEBHOOK_URL",
+            "http://localhost:8001/api/webhooks/replicate",
+        ),
     ]));
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use config::{Value, ValueKind};
+use url::Url;
 
 use super::database_url::Place;
 use super::error::{ConfigError, Problem};
@@ -19,6 +20,7 @@ use super::{
 use crate::domain::budget::Budget;
 use crate::domain::cost::Hardware;
 use crate::domain::model_filter::ModelFilter;
+use crate::domain::webhook_urls;
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -122,14 +124,16 @@ fn database(r: &mut Reader<'_>, sources: &Sources) -> Result<Database, ConfigErr
 }
 
 fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
-    let is_rewritten = r.boolean("providers.replicate.webhook_url_is_rewritten")?;
-    let webhook_url = |text: &str| values::webhook_url(text, "replicate", is_rewritten);
+    let base_url = r.text("providers.replicate.base_url", values::base_url)?;
+    let api_token = r.secret("providers.replicate.api_token")?;
+    let trainings = r.boolean("providers.replicate.trainings")?;
+    let (webhook_url, webhook_url_is_rewritten) = webhook_url(r, "replicate")?;
     Ok(Replicate {
-        base_url: r.text("providers.replicate.base_url", values::base_url)?,
-        api_token: r.secret("providers.replicate.api_token")?,
-        trainings: r.boolean("providers.replicate.trainings")?,
-        webhook_url: r.optional_text("providers.replicate.webhook_url", webhook_url)?,
-        webhook_url_is_rewritten: is_rewritten,
+        base_url,
+        api_token,
+        trainings,
+        webhook_url,
+        webhook_url_is_rewritten,
         webhook_secret: r.signing_secret("providers.replicate.webhook_secret")?,
         webhook_require_signature: r.boolean("providers.replicate.webhook_require_signature")?,
         webhook_allowed_ips: r.list("providers.replicate.webhook_allowed_ips", values::network)?,
@@ -146,16 +150,31 @@ fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
 }
 
 fn cog(r: &mut Reader<'_>) -> Result<Cog, ConfigError> {
-    let is_rewritten = r.boolean("providers.cog.webhook_url_is_rewritten")?;
-    let webhook_url = |text: &str| values::webhook_url(text, "cog", is_rewritten);
+    let base_url = r.optional_text("providers.cog.base_url", values::base_url)?;
+    let (webhook_url, webhook_url_is_rewritten) = webhook_url(r, "cog")?;
     Ok(Cog {
-        base_url: r.optional_text("providers.cog.base_url", values::base_url)?,
-        webhook_url: r.optional_text("providers.cog.webhook_url", webhook_url)?,
-        webhook_url_is_rewritten: is_rewritten,
+        base_url,
+        webhook_url,
+        webhook_url_is_rewritten,
         webhook_allowed_ips: r.list("providers.cog.webhook_allowed_ips", values::network)?,
         request_timeout_seconds: r.whole("providers.cog.request_timeout_seconds", 1..=300)?,
         hardware: r.optional_text("providers.cog.hardware", |text| Ok(text.to_owned()))?,
     })
+}
+
+/// Where a provider reaches our webhook, and whether a proxy changes the path on the way. Where none does, it is
+/// that of the route.
+fn webhook_url(r: &mut Reader<'_>, provider: &str) -> Result<(Option<Url>, bool), ConfigError> {
+    let key = format!("providers.{provider}.webhook_url");
+    let url = r.optional_text(&key, values::webhook_url)?;
+    let is_rewritten = r.boolean(&format!("{key}_is_rewritten"))?;
+    match url {
+        Some(url) if !is_rewritten => match webhook_urls::routed(&url, provider) {
+            Ok(url) => Ok((Some(url), false)),
+            Err(wrong) => Err(refuse(&key, r.find(&key)?, Problem::Refused(wrong.to_string()))),
+        },
+        url => Ok((url, is_rewritten)),
+    }
 }
 
 fn models(r: &mut Reader<'_>) -> Result<ModelFilter, ConfigError> {

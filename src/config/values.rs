@@ -8,7 +8,6 @@ use url::{Host, Url};
 use super::BaseUrl;
 use super::error::Problem;
 use crate::domain::web_origin::{WebOrigin, parse_host};
-use crate::domain::webhook_urls;
 
 /// `127.0.0.1:8001`, `[::1]:0` or `localhost:8001`.
 pub(super) fn bind(text: &str) -> Result<SocketAddr, Problem> {
@@ -63,18 +62,15 @@ pub(super) fn base_url(text: &str) -> Result<BaseUrl, Problem> {
     Ok(BaseUrl(url.as_str().trim_end_matches('/').to_owned()))
 }
 
-/// Where a provider reaches our webhook. Unless a proxy rewrites it, its path is that of the route.
-pub(super) fn webhook_url(text: &str, provider: &str, is_rewritten: bool) -> Result<Url, Problem> {
+/// Where a provider reaches our webhook.
+pub(super) fn webhook_url(text: &str) -> Result<Url, Problem> {
     let example =
         "an http or https URL, as in https://jobs.example.org/api/webhooks/replicate, or null";
     let url = http_url(text, example)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Problem::refused("must be without credentials: a webhook carries a signature"));
     }
-    if is_rewritten {
-        return Ok(url);
-    }
-    webhook_urls::routed(&url, provider).map_err(|wrong| Problem::Refused(wrong.to_string()))
+    Ok(url)
 }
 
 /// Dollars as whole micro-dollars, up to one dollar.
