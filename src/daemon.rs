@@ -243,6 +243,7 @@ impl BackgroundTasks {
         .start();
         let notifier = {
             let options = NotifierOptions {
+                network: config.network.clone(),
                 config: config.notifications.clone(),
                 plan: store.clone().recipient(),
                 due: reader.clone().recipient(),

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod http;
 pub mod listener;
 pub mod notification;
+pub mod outgoing;
 pub mod provider;
 pub mod simulator;
 mod ui;

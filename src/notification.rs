@@ -1,21 +1,22 @@
 //! Sending of messages to where people and programs hear of them.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use actix_tls::connect::{Connector, Resolve, Resolver};
+use actix_tls::connect::{Resolve, Resolver};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use awc::Client;
 use futures_util::future::LocalBoxFuture;
 use secrecy::ExposeSecret;
 use url::Host;
 
-use crate::config::Channel;
+use crate::config::{Channel, Network};
 use crate::domain::notification::{Message, Rendered};
 use crate::domain::private_address::is_private;
 use crate::domain::timestamp::now;
+use crate::outgoing::{self, innermost};
 
 /// How long a receiver has for its answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -60,19 +61,11 @@ pub struct Sent {
 }
 
 impl Sender {
-    /// A sender that refuses addresses of this machine and its networks, unless it is told otherwise.
-    pub fn new(allows_private: bool) -> Self {
+    /// A sender that refuses addresses of this machine and its networks, unless it is told otherwise. Through
+    /// a proxy, which looks names up by itself, it refuses those that need no looking up.
+    pub fn new(network: &Network, allows_private: bool) -> Self {
         let resolver = Resolver::custom(PublicResolver { allows_private });
-        let connector = awc::Connector::new()
-            .connector(Connector::new(resolver).service())
-            .timeout(Duration::from_secs(5));
-        let client = Client::builder()
-            .connector(connector)
-            .timeout(TIMEOUT)
-            // A redirect could lead to where the first address did not.
-            .disable_redirects()
-            .add_default_header((USER_AGENT, concat!("jobsyncd/", env!("CARGO_PKG_VERSION"))))
-            .finish();
+        let client = outgoing::client(network, resolver).timeout(TIMEOUT).finish();
         Self { client, allows_private }
     }
 
@@ -124,11 +117,14 @@ impl Sender {
         Err(refused(status, &words, asked))
     }
 
-    /// A literal address is not looked up, so it is judged by itself.
+    /// A literal address is not looked up, so it is judged by itself, as is the name of this machine.
     fn refuse_private(&self, channel: &Channel) -> Result<(), SendError> {
         let literal = match channel.url.parsed_host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") => {
+                Some(Ipv4Addr::LOCALHOST.into())
+            }
             Some(Host::Domain(_)) | None => None,
         };
         match literal.filter(|address| !self.allows_private && is_private(*address)) {
@@ -159,15 +155,6 @@ fn refused(status: StatusCode, words: &[u8], retry_after_seconds: Option<u64>) -
         is_lasting: status == StatusCode::GONE || status.is_redirection(),
         retry_after_seconds,
     }
-}
-
-/// The words of the error at the bottom: those above it only say that there is one.
-fn innermost(error: &dyn Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Looks names up, and answers no address that must not be reached. It is asked at every connection, so a

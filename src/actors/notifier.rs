@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::job_reader::Read;
 use super::job_reader::notifications::GetNextDue;
 use super::job_store::notifications::{NoteAttempt, PlanNotifications};
-use crate::config::{Channel, Notifications};
+use crate::config::{Channel, Network, Notifications};
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::notifications::{Attempt, Listener, Outgoing};
 use crate::domain::notification::{Message, pause_seconds};
@@ -43,6 +43,8 @@ pub struct UnknownChannel(pub String);
 
 /// What the notifier needs from whoever starts it.
 pub struct NotifierOptions {
+    /// How receivers are reached.
+    pub network: Network,
     /// Whom to tell of what.
     pub config: Notifications,
     /// Who notes what is to be told.
@@ -71,7 +73,7 @@ pub struct Notifier {
 impl Notifier {
     /// A notifier, to be made in the arbiter in which it runs.
     pub fn new(options: NotifierOptions) -> Self {
-        let NotifierOptions { config, plan, due, note } = options;
+        let NotifierOptions { network, config, plan, due, note } = options;
         let listener = |(name, channel): (&String, &Channel)| Listener {
             channel: name.clone(),
             topics: channel.topics.clone(),
@@ -79,7 +81,7 @@ impl Notifier {
         Self {
             listeners: config.channels.iter().map(listener).collect(),
             retry_first_seconds: config.retry_first_seconds,
-            sender: Rc::new(Sender::new(config.allow_private_addresses)),
+            sender: Rc::new(Sender::new(&network, config.allow_private_addresses)),
             channels: config.channels.into_iter().map(|(name, one)| (name, Rc::new(one))).collect(),
             plan,
             due,

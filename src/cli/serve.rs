@@ -15,6 +15,9 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     log::info!("database {} ({})", config.database.url, config.database.chosen_because);
+    for way in config.network.proxies.ways() {
+        log::info!("{way}");
+    }
     let listeners = handed_over::listeners()?;
     actix_rt::System::new().block_on(async {
         let signals = StopSignals::new()?;

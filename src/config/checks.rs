@@ -84,6 +84,11 @@ fn runtime_warnings(config: &Config) -> Vec<String> {
         return Vec::new();
     };
     let mut warnings = Vec::new();
+    if let (true, Some(proxy)) = (values::is_loopback(&url), config.network.proxies.of_url(&url)) {
+        warnings.push(format!(
+            "providers.cog.base_url is on this machine and is reached through the proxy {proxy}: name its host in network.no_proxy"
+        ));
+    }
     if cog.webhook_url.is_none() {
         warnings.push(
             "providers.cog.webhook_url is not set: nothing can be submitted to the runtime"

@@ -24,6 +24,7 @@ mod environment;
 mod error;
 mod known_keys;
 mod layers;
+mod network;
 mod notifications;
 mod reader;
 mod secrets;
@@ -37,6 +38,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
 use url::{Host, Url};
 
@@ -47,6 +49,7 @@ use crate::domain::budget::Budget;
 use crate::domain::cost::Hardware;
 use crate::domain::model_filter::ModelFilter;
 use crate::domain::notification::{Format, Topic};
+use crate::domain::proxy::Proxies;
 use crate::domain::queue::Limits;
 use crate::domain::signature::SigningKey;
 use crate::domain::web_origin::WebOrigin;
@@ -66,6 +69,8 @@ pub struct Config {
     pub server: Server,
     /// Where jobs and events are kept.
     pub database: Database,
+    /// How providers and receivers of notifications are reached.
+    pub network: Network,
     /// The clouds whose jobs are tracked.
     pub providers: Providers,
     /// Polling of the status of active jobs (`background.job_status_polling`).
@@ -127,6 +132,17 @@ pub struct Database {
     /// Where the place was chosen in want of a setting: the folder within which all missing ones are made. None
     /// where somebody has written the path, of which only the last folder is.
     pub folders_within: Option<PathBuf>,
+}
+
+/// How the world outside is reached.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// The proxies that calls go through: the one of `network.proxy_url`, or those that `HTTPS_PROXY` and its
+    /// like name. Default none.
+    pub proxies: Proxies,
+    /// The certificates of authorities that are believed besides the public ones (`network.ca_file`).
+    /// Default none.
+    pub certificates: Vec<CertificateDer<'static>>,
 }
 
 /// The clouds whose jobs are tracked.

@@ -30,6 +30,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
     let r = &mut reader;
     let server = server(r)?;
     let database = database(r, sources)?;
+    let network = super::network::read(r, sources)?;
     let providers = Providers { replicate: replicate(r)?, cog: cog(r)? };
     let polling = polling(r)?;
     let reconciliation = Reconciliation {
@@ -65,6 +66,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
     Ok(Config {
         server,
         database,
+        network,
         providers,
         polling,
         reconciliation,

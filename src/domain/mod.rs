@@ -28,6 +28,7 @@ pub mod poll_round;
 pub mod polling_policy;
 pub mod private_address;
 pub mod progress;
+pub mod proxy;
 pub mod queue;
 pub mod queue_view;
 pub mod rate_budget;

@@ -342,7 +342,7 @@ pub fn serve(
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(gateway.clone())
-            .app_data(Data::new(webhook_test::client()))
+            .app_data(Data::new(webhook_test::client(&gateway.config.network)))
             .wrap(from_fn(guard::admit))
             .wrap(Compress::default())
             .wrap(

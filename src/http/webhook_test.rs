@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use actix_tls::connect::Resolver;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Payload};
@@ -22,9 +23,11 @@ use super::Gateway;
 use super::error::ApiError;
 use super::query::require_json;
 use crate::actors::webhook_ingestor::IngestDelivery;
+use crate::config::Network;
 use crate::domain::signature::SigningKey;
 use crate::domain::timestamp::now;
 use crate::domain::webhook_urls;
+use crate::outgoing;
 use crate::provider::replicate;
 
 /// How long a test waits for an answer where nothing was asked, in seconds.
@@ -91,8 +94,8 @@ pub(super) struct Test {
 }
 
 /// The client that tests go out by: one a worker thread.
-pub(super) fn client() -> Client {
-    Client::builder().disable_redirects().disable_timeout().finish()
+pub(super) fn client(network: &Network) -> Client {
+    outgoing::client(network, Resolver::default()).disable_timeout().finish()
 }
 
 /// `POST /api/webhooks/test`

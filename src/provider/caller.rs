@@ -4,7 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, USER_AGENT};
+use actix_tls::connect::Resolver;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use awc::Client;
@@ -16,9 +17,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ProviderError, json};
+use crate::config::Network;
 use crate::domain::breaker::{Breaker, BreakerChange};
 use crate::domain::rate_budget::RateBudget;
 use crate::domain::timestamp::{Timestamp, from_micros};
+use crate::outgoing;
 
 /// The largest answer that is read. A prediction carries its whole log.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -63,6 +66,8 @@ pub struct CallerOptions {
     pub rate_limit_share: f64,
     /// Headers of every call.
     pub headers: &'static [(&'static str, &'static str)],
+    /// How the provider is reached.
+    pub network: Network,
     /// Told when the provider goes out of order or comes back.
     pub health_listener: HealthListener,
 }
@@ -101,12 +106,8 @@ pub enum Urgency {
 impl Caller {
     /// A caller in the arbiter that will use it: its connections cannot move between threads.
     pub fn new(options: CallerOptions) -> Self {
-        let client = Client::builder()
-            .timeout(options.timeout)
-            // A redirect could carry the token to another host.
-            .disable_redirects()
-            .add_default_header((USER_AGENT, concat!("jobsyncd/", env!("CARGO_PKG_VERSION"))))
-            .finish();
+        let client = outgoing::client(&options.network, Resolver::default());
+        let client = client.timeout(options.timeout).finish();
         let clock = SteadyClock(Instant::now());
         Self {
             client,

@@ -41,7 +41,8 @@ const SETTLE: Duration = Duration::from_secs(10);
 
 /// The runtime that the configuration names.
 pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connection {
-    let (config, readers) = (config.providers.cog.clone(), readers.clone());
+    let (network, readers) = (config.network.clone(), readers.clone());
+    let config = config.providers.cog.clone();
     let setup = ProviderSetup {
         name: NAME,
         title: TITLE,
@@ -71,7 +72,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         match &config.base_url {
             Some(url) => {
                 let timeout = Duration::from_secs(config.request_timeout_seconds);
-                vec![Rc::new(Cog::new(url.as_str(), timeout, readers, listener))]
+                vec![Rc::new(Cog::new(url.as_str(), timeout, network, readers, listener))]
             }
             None => Vec::new(),
         }
@@ -114,6 +115,7 @@ impl Cog {
     fn new(
         base_url: &str,
         timeout: Duration,
+        network: config::Network,
         readers: Arc<LogReaders>,
         health_listener: HealthListener,
     ) -> Self {
@@ -125,6 +127,7 @@ impl Cog {
             // It is one's own, and has no limit.
             rate_limit_share: 1.0,
             headers: &[("prefer", "respond-async")],
+            network,
             health_listener,
         });
         Self { caller, readers }

@@ -8,9 +8,11 @@
 
 pub mod cog;
 pub mod daemon;
+pub mod forward_proxy;
 pub mod leash;
 pub mod postgres;
 pub mod process;
 pub mod reports;
 pub mod stream;
+pub mod tls;
 pub mod webhook;

@@ -35,7 +35,8 @@ pub const TRAININGS: &str = "replicate-trainings";
 
 /// The account at Replicate that the configuration names.
 pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connection {
-    let (config, readers) = (config.providers.replicate.clone(), readers.clone());
+    let (network, readers) = (config.network.clone(), readers.clone());
+    let config = config.providers.replicate.clone();
     let setup = |kind: Kind| ProviderSetup {
         name: kind.name(),
         title: kind.title(),
@@ -67,7 +68,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
     };
     let providers = vec![setup(Kind::Predictions), setup(Kind::Trainings)];
     let connect = move |listener: HealthListener| {
-        let account = Rc::new(ReplicateAccount::new(&config, readers, listener));
+        let account = Rc::new(ReplicateAccount::new(&config, network, readers, listener));
         let kinds = [Kind::Predictions, Kind::Trainings].into_iter();
         let set_up = kinds.filter(|kind| *kind == Kind::Predictions || config.trainings);
         set_up
@@ -122,6 +123,7 @@ impl ReplicateAccount {
     /// Opens no connection yet. Create it in the arbiter that will use it.
     fn new(
         config: &config::Replicate,
+        network: config::Network,
         readers: Arc<LogReaders>,
         health_listener: HealthListener,
     ) -> Self {
@@ -135,6 +137,7 @@ impl ReplicateAccount {
             timeout: Duration::from_secs(config.request_timeout_seconds),
             rate_limit_share: config.rate_limit_share,
             headers: &[],
+            network,
             health_listener,
         });
         Self {

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod monitors;
+mod outgoing;
 mod packed_bodies;
 mod service_manager;
 
