@@ -10,19 +10,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failure, handed_over, outlived};
 
 pub(super) fn run(flags: Flags) -> Result<(), Failure> {
-    let config = Config::load(&Sources::from_process(flags))?;
-    for warning in &config.warnings {
-        log::warn!("{warning}");
-    }
-    log::info!("database {} ({})", config.database.url, config.database.chosen_because);
-    for way in config.network.proxies.ways() {
-        log::info!("{way}");
-    }
     let listeners = handed_over::listeners()?;
     actix_rt::System::new().block_on(async {
+        // Before all else that takes time: a signal may come as soon as the process is there.
         let signals = StopSignals::new()?;
         outlived::outlive()?;
-        let daemon = Daemon::start(config, listeners).await?;
+        let daemon = Daemon::start(load(flags)?, listeners).await?;
         notify(&[NotifyState::Ready]);
         keep_watchdog_quiet();
         let signal = signals.received().await;
@@ -31,6 +24,19 @@ pub(super) fn run(flags: Flags) -> Result<(), Failure> {
         daemon.stop().await;
         Ok(())
     })
+}
+
+/// The configuration, with the log told what is to be known of it.
+fn load(flags: Flags) -> Result<Config, Failure> {
+    let config = Config::load(&Sources::from_process(flags))?;
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
+    log::info!("database {} ({})", config.database.url, config.database.chosen_because);
+    for way in config.network.proxies.ways() {
+        log::info!("{way}");
+    }
+    Ok(config)
 }
 
 /// The signals by which systemd, a terminal or a container ends a process. From its making on they end

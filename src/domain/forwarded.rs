@@ -140,6 +140,8 @@ fn unescaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
@@ -239,6 +241,28 @@ mod tests {
         }
         let hosts = list(&["for=1.2.3.4;host=\"a.example:8443\"", "host=b.example"]);
         assert_eq!(forwarded_hosts(&hosts).collect::<Vec<_>>(), ["b.example", "a.example:8443"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_sent_ahead_changes_what_the_nearest_proxy_says(ahead in ".{0,40}") {
+            for (own, client) in [
+                ("198.51.100.7:1", "198.51.100.7"),
+                ("for=198.51.100.7;proto=https", "198.51.100.7"),
+                ("proto=https;for=\"[2001:db8::1]:80\"", "2001:db8::1"),
+            ] {
+                let together = [format!("{ahead}, {own}")];
+                let apart = [ahead.clone(), own.to_owned()];
+                for headers in [&together[..], &apart] {
+                    let told = if own.starts_with('1') {
+                        behind(x_forwarded_for(headers))
+                    } else {
+                        behind(forwarded(headers))
+                    };
+                    prop_assert_eq!(told, client);
+                }
+            }
+        }
     }
 
     #[test]

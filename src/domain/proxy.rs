@@ -215,6 +215,7 @@ impl Proxies {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -305,6 +306,15 @@ mod tests {
             ("???", "example.org"),
         ] {
             assert!(!covers(list, host, 8001), "{list} {host}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,40}") {
+            let _ = Proxy::parse(&text);
+            let exempt = Exemptions::parse(&text);
+            let _ = exempt.cover(&Host::Domain(text), 80);
         }
     }
 

@@ -98,6 +98,8 @@ impl WebOrigin {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn is_own(origin: &str, host: &str) -> bool {
@@ -125,6 +127,19 @@ mod tests {
             ("https://jobs.bücher.example", "jobs.xn--bcher-kva.example"),
         ] {
             assert!(is_own(origin, host), "{origin} {host}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_is_at_its_own_host_and_at_no_other(name in "[a-z]{1,9}(\\.[a-z]{1,9}){0,2}\\.test", port in 1..=u16::MAX) {
+            let (origin, host) = (format!("https://{name}:{port}"), format!("{name}:{port}"));
+            let dotted = format!("{name}.:{port}");
+            prop_assert!(is_own(&origin, &host));
+            prop_assert!(is_own(&origin.to_uppercase(), &dotted));
+            for other in [format!("x{host}"), format!("{name}.evil:{port}")] {
+                prop_assert!(!is_own(&origin, &other));
+            }
         }
     }
 
