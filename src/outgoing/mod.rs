@@ -167,7 +167,8 @@ fn judge(head: &[u8]) -> Result<(), String> {
         words.next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect();
     match said.get(..3).and_then(|status| status.parse::<u16>().ok()).filter(|_| is_http) {
         Some(200..=299) => Ok(()),
-        Some(407) => Err(format!(
+        // By the second one some say so as well.
+        Some(407 | 401) => Err(format!(
             "it answers {said}: it wants credentials, or other ones, in network.proxy_url"
         )),
         Some(_) => Err(format!("it answers {said}")),
@@ -197,6 +198,7 @@ mod tests {
         }
         for (bad, words) in [
             ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "network.proxy_url"),
+            ("HTTP/1.0 401 Unauthorized\r\n\r\n", "network.proxy_url"),
             ("HTTP/1.1 403 Forbidden\r\n\r\n", "403 Forbidden"),
             ("SSH-2.0-OpenSSH 200\r\n\r\n", "no HTTP"),
             ("HTTP/1.1\r\n\r\n", "no HTTP"),

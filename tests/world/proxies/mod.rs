@@ -3,6 +3,7 @@
 mod addresses;
 mod monitors;
 mod outgoing;
+mod outgoing_settings;
 mod packed_bodies;
 mod service_manager;
 
