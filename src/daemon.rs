@@ -393,6 +393,7 @@ fn open_database(config: &Config) -> Result<OpenDatabase, StartError> {
         let channels: Vec<_> = config.notifications.channels.keys().map(String::as_str).collect();
         notifications::enlist(&mut writer, &channels, now())?;
         let newest_event = events::bounds(&mut writer)?.newest;
+        database.check_written()?;
         Ok(OpenDatabase { database, claim, writer, newest_event })
     };
     open().map_err(|error| StartError::Database { url: config.database.url.to_string(), error })

@@ -6,7 +6,7 @@ use diesel::connection::{
     AnsiTransactionManager, Connection as _, SimpleConnection, TransactionManager,
 };
 use diesel::prelude::*;
-use diesel::sql_types::Integer;
+use diesel::sql_types::{Integer, Text};
 
 use super::database::ClaimError;
 use super::error::StoreError;
@@ -69,6 +69,17 @@ impl Connection {
     /// Where it is not, or cannot be used.
     pub(super) fn open_file(path: &Path, role: Role) -> Result<Self, StoreError> {
         open_sqlite(&existing(path), role).map(Self::Sqlite)
+    }
+
+    /// Looks through the whole of an SQLite database. Answers whether it is sound.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub(super) fn is_sound(&mut self) -> Result<bool, StoreError> {
+        let Self::Sqlite(connection) = self else { return Ok(true) };
+        let found: IntegrityCheck =
+            diesel::sql_query("PRAGMA integrity_check(1)").get_result(connection)?;
+        Ok(found.integrity_check == "ok")
     }
 
     /// Copies what is in the write-ahead log of an SQLite database into its file, and waits so long for who
@@ -144,6 +155,14 @@ impl Connection {
         ended?;
         Ok(answer)
     }
+}
+
+/// The first that SQLite finds wrong.
+#[derive(QueryableByName)]
+struct IntegrityCheck {
+    /// `ok` where there is nothing.
+    #[diesel(sql_type = Text)]
+    integrity_check: String,
 }
 
 /// What SQLite says of a checkpoint.

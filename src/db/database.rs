@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::connection::{Connection, Role};
 use super::database_file::{Counted, DatabaseFile};
-use super::error::StoreError;
+use super::error::{Obstacle, StoreError};
+use super::events;
+use super::file_content::Found;
 use super::migration::SchemaError;
 use crate::config::{self, DatabaseUrl};
+use crate::domain::event::Seq;
 
 /// Why a database is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -147,28 +150,76 @@ impl Database {
         self.lock_idle_readers().push(reader);
     }
 
-    /// Looks whether what was written is in the file that has the name. It takes a few microseconds.
+    /// Looks whether the file that has the name is the one that is open, and still the database. It takes a few
+    /// microseconds.
     ///
     /// # Errors
-    /// Where it is not, so that nothing may be acknowledged.
+    /// Where it is not.
     pub fn check(&self) -> Result<(), StoreError> {
         self.file.as_ref().map_or(Ok(()), DatabaseFile::check)
     }
 
-    /// The same, and closes `writer` where that mends it.
+    /// The same after something was written, so that it may be acknowledged.
     ///
     /// # Errors
-    /// As above.
-    pub fn mend(&self, writer: &mut Option<Session>) -> Result<(), StoreError> {
-        self.file.as_ref().map_or(Ok(()), |file| file.mend(writer, &self.idle_readers))
+    /// Where it may not.
+    pub fn check_written(&self) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.check()?;
+        file.content_is(true);
+        Ok(())
     }
 
-    /// Ends the use of the database.
-    pub fn close(&self, mut writer: Session) {
+    /// The same before something is written. It mends what can be, by closing `writer` or opening it anew. A file
+    /// into which somebody else wrote is looked through: it must be sound, and know the event `newest`.
+    ///
+    /// # Errors
+    /// Where nothing may be written.
+    pub fn mend(&self, writer: &mut Option<Session>, newest: Seq) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.mend(writer, &self.idle_readers)?;
+        match file.find_content() {
+            Found::Untouched => return Ok(()),
+            Found::Wrong => return Err(StoreError::Unavailable(Obstacle::Overwritten)),
+            Found::Changed => {}
+        }
+        let is_good = self.is_still_ours(file, newest, writer.is_some());
+        file.content_is(is_good);
+        if !is_good {
+            return Err(StoreError::Unavailable(Obstacle::Overwritten));
+        }
+        log::warn!("somebody else wrote into the database, which is sound");
+        // The open connections remember what was there before.
+        let fresh = file.open(Role::Writer)?;
         self.lock_idle_readers().clear();
-        match &self.file {
-            Some(file) => file.close(writer),
-            None => writer.release_session(),
+        *writer = Some(fresh);
+        Ok(())
+    }
+
+    /// Looks through a file into which somebody else wrote.
+    fn is_still_ours(&self, file: &DatabaseFile, newest: Seq, is_open: bool) -> bool {
+        let Ok(mut reader) = file.open(Role::Reader) else { return false };
+        let is_sound = reader.is_sound().unwrap_or(false)
+            && events::bounds(&mut reader).is_ok_and(|bounds| bounds.newest >= newest);
+        if !is_sound && !is_open {
+            // The last connection would write into the file as it is closed.
+            std::mem::forget(reader);
+        }
+        is_sound
+    }
+
+    /// Ends the use of the database, of which the event `newest` is the last.
+    pub fn close(&self, writer: Session, newest: Seq) {
+        let mut writer = Some(writer);
+        let place = self.mend(&mut writer, newest);
+        self.lock_idle_readers().clear();
+        let Some(mut writer) = writer else { return };
+        match (&self.file, place) {
+            (Some(file), Err(StoreError::Unavailable(obstacle))) => {
+                file.close(writer, Err(obstacle));
+            }
+            (Some(file), _) => file.close(writer, Ok(())),
+            (None, _) => writer.release_session(),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::connection::{Connection, Role};
 use super::database::{ClaimError, Session};
 use super::error::{Obstacle, StoreError};
+use super::file_content::{FileContent, Found};
 use super::orphaned_log;
 
 /// How long a checkpoint waits for readers, in milliseconds: neither those who ask for health nor a daemon that
 /// stops may be held up by them for long.
 const CHECKPOINT_WAIT_MS: u32 = 500;
+
+/// How every SQLite database begins.
+const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
 /// What a file is, whatever it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,7 @@ pub(super) struct DatabaseFile {
     lock_file: File,
     id: FileId,
     open_connections: Arc<AtomicUsize>,
+    content: FileContent,
     /// The files beside the database that the open connections use.
     in_use: Mutex<[Option<FileId>; 2]>,
 }
@@ -110,6 +115,7 @@ impl DatabaseFile {
             lock_file,
             id,
             open_connections: Arc::default(),
+            content: FileContent::default(),
             in_use: Mutex::default(),
         })
     }
@@ -123,14 +129,17 @@ impl DatabaseFile {
         }
     }
 
-    /// Opens a connection to the very file that was claimed. It is never made anew: SQLite would throw away the
-    /// write-ahead log that it finds beside an empty file.
+    /// Opens a connection to the very file that was claimed. It is never made anew, nor opened where
+    /// somebody has emptied it: SQLite would throw away the write-ahead log that it finds beside an empty file.
     ///
     /// # Errors
     /// Where the names lead to other files, or the database fails.
     pub(super) fn open(&self, role: Role) -> Result<Session, StoreError> {
         let mut in_use = self.lock_in_use();
         self.require(*in_use)?;
+        if self.find_content() != Found::Untouched && !self.has_header() {
+            return Err(StoreError::Unavailable(Obstacle::Overwritten));
+        }
         let connection = Connection::open_file(&self.real_path, role)?;
         self.require_name()?;
         if self.open_connections() == 0 {
@@ -139,13 +148,37 @@ impl DatabaseFile {
         Ok(Session::counted(connection, Counted::new(&self.open_connections)))
     }
 
-    /// Looks whether the names lead to the files that are open.
+    /// Looks whether the names lead to the files that are open, and whether the file is known to hold something
+    /// else by now.
     ///
     /// # Errors
-    /// Where they do not.
+    /// Where they do not, or it does.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let in_use = *self.lock_in_use();
-        self.require(in_use)
+        self.require(in_use)?;
+        match self.find_content() {
+            Found::Wrong => Err(StoreError::Unavailable(Obstacle::Overwritten)),
+            Found::Changed | Found::Untouched => Ok(()),
+        }
+    }
+
+    /// How the content of the file is found.
+    pub(super) fn find_content(&self) -> Found {
+        self.file.metadata().map_or(Found::Changed, |file| self.content.find(&file))
+    }
+
+    /// Whether it begins as an SQLite database does.
+    fn has_header(&self) -> bool {
+        let mut header = [0; HEADER.len()];
+        self.file.read_exact_at(&mut header, 0).is_ok() && header == *HEADER
+    }
+
+    /// Remembers the content of the file as it is now.
+    pub(super) fn content_is(&self, is_good: bool) {
+        match self.file.metadata() {
+            Ok(file) => self.content.is(is_good, &file),
+            Err(error) => log::error!("{}: {error}", self.real_path.display()),
+        }
     }
 
     /// The same, and makes new files beside the database where only those were lost: what the lost ones hold goes
@@ -164,6 +197,9 @@ impl DatabaseFile {
             Err(error) if error == lost => {}
             intact_or_displaced => return intact_or_displaced,
         }
+        if self.find_content() != Found::Untouched {
+            return Err(StoreError::Unavailable(Obstacle::Overwritten));
+        }
         if let Some(writer) = writer
             && !writer.checkpoint(CHECKPOINT_WAIT_MS)?
         {
@@ -181,21 +217,25 @@ impl DatabaseFile {
         Ok(())
     }
 
-    /// Closes the last connection, and leaves all of the database in one file.
-    pub(super) fn close(&self, mut writer: Session) {
-        let place = self.require_name();
+    /// Closes the last connection, and leaves all of the database in one file, which is found in its `place` or
+    /// not.
+    pub(super) fn close(&self, mut writer: Session, place: Result<(), Obstacle>) {
         // What was removed is gone for good, and the log beside its name is all that is left of the last commits.
         let is_removed = self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
         let is_complete = !is_removed
+            && place != Err(Obstacle::Overwritten)
             && writer.checkpoint(CHECKPOINT_WAIT_MS).unwrap_or_else(|error| {
                 // The next start finds all of it in the log beside the file.
                 log::debug!("the write-ahead log stays: {error}");
                 false
             });
-        let Err(displaced) = place else { return };
-        // Closing would delete the files beside the name, which may be somebody else's by now.
+        if !matches!(place, Err(Obstacle::Gone | Obstacle::Replaced | Obstacle::Overwritten)) {
+            return;
+        }
+        // Closing would delete the files beside the name, which may be somebody else's by now, or write into a
+        // file that is.
         std::mem::forget(writer);
-        if displaced == StoreError::Unavailable(Obstacle::Replaced) && !is_complete {
+        if place != Err(Obstacle::Gone) && !is_complete {
             self.withdraw_log();
         }
     }
@@ -205,7 +245,9 @@ impl DatabaseFile {
     fn withdraw_log(&self) {
         let [log, _] = &self.beside;
         let is_ours = FileId::at(log).ok() == self.lock_in_use()[0];
-        if !is_ours || orphaned_log::is_copy(&self.real_path, &self.file).unwrap_or(false) {
+        let is_copied = self.require_name().is_err()
+            && orphaned_log::is_copy(&self.real_path, &self.file).unwrap_or(false);
+        if !is_ours || is_copied {
             return;
         }
         if let Err(error) = orphaned_log::set_aside(log) {

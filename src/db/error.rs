@@ -110,6 +110,12 @@ pub enum Obstacle {
          on by itself, or restart it to use the file that is there"
     )]
     Replaced,
+    /// Somebody else wrote into the file, and what is there is not what the daemon stored.
+    #[error(
+        "another program wrote into its file, which does not hold any more what the daemon stored: put back what was \
+         there, and the daemon goes on by itself, or restart it to use what is there now"
+    )]
+    Overwritten,
     /// The names beside the database lead to other files than those that are open.
     #[error(
         "the -wal or -shm file beside it was moved, removed or replaced: put it back, or wait, the daemon makes new \
@@ -124,7 +130,7 @@ pub enum Obstacle {
 impl Obstacle {
     /// Whether the database is well, and not where it is looked for.
     pub fn is_displacement(self) -> bool {
-        matches!(self, Self::Gone | Self::Replaced | Self::LogLost)
+        matches!(self, Self::Gone | Self::Replaced | Self::Overwritten | Self::LogLost)
     }
 
     /// SQLite tells these apart only by words, which have been the same for many years.

@@ -11,6 +11,7 @@ mod database_file;
 pub mod deliveries;
 pub mod error;
 pub mod events;
+mod file_content;
 pub mod job_series;
 pub mod job_texts;
 pub mod jobs;

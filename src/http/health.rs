@@ -141,13 +141,22 @@ pub(super) async fn look(gateway: &Gateway) -> Health {
 }
 
 async fn database(gateway: &Gateway) -> Result<Finding, ApiError> {
-    let Sizes { events, event_bytes, log_bytes } =
-        gateway.asker.ask(&gateway.reader, Read(GetSizes)).await?;
-    let (events_mb, logs_mb) = (in_megabytes(event_bytes), in_megabytes(log_bytes));
     let kind = match gateway.config.database.url {
         DatabaseUrl::Sqlite(_) => "SQLite",
         DatabaseUrl::Postgres(_) => "PostgreSQL",
     };
+    let obstacle = gateway.obstacle.current();
+    if let Some(displaced) = obstacle.filter(|obstacle| obstacle.is_displacement()) {
+        let place = &gateway.config.database.url;
+        return Ok(Finding {
+            status: Wellness::Unhealthy,
+            message: Some(format!("nothing is stored in {place}: {displaced}")),
+            details: Details(vec![("kind", json!(kind))]),
+        });
+    }
+    let Sizes { events, event_bytes, log_bytes } =
+        gateway.asker.ask(&gateway.reader, Read(GetSizes)).await?;
+    let (events_mb, logs_mb) = (in_megabytes(event_bytes), in_megabytes(log_bytes));
     let details = Details(vec![
         ("kind", json!(kind)),
         ("event_count", json!(events)),
@@ -156,15 +165,7 @@ async fn database(gateway: &Gateway) -> Result<Finding, ApiError> {
         ("logs_mb", json!(logs_mb)),
         ("logs_mb_max", json!(gateway.config.logs.retention_bytes / MEGABYTE)),
     ]);
-    Ok(match gateway.obstacle.current() {
-        Some(obstacle) if obstacle.is_displacement() => Finding {
-            status: Wellness::Unhealthy,
-            message: Some(format!(
-                "nothing is stored in {}: {obstacle}",
-                gateway.config.database.url
-            )),
-            details,
-        },
+    Ok(match obstacle {
         // Lists are still answered; webhooks are not.
         Some(obstacle) => {
             Finding::degraded(Some(format!("nothing can be stored: {obstacle}")), details)

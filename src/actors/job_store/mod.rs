@@ -252,7 +252,7 @@ impl JobStore {
         if self.is_closed {
             return Err(StoreError::Unavailable(Obstacle::Disconnected));
         }
-        self.database.mend(&mut self.connection)?;
+        self.database.mend(&mut self.connection, self.announced)?;
         self.obstacle.is_no_displacement();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
@@ -268,7 +268,7 @@ impl JobStore {
         }
         let answer = answer?;
         // What was committed to a file that has lost its name meanwhile may not be acknowledged.
-        self.database.check().inspect_err(|_| self.has_unannounced = true)?;
+        self.database.check_written().inspect_err(|_| self.has_unannounced = true)?;
         Ok(answer)
     }
 
@@ -523,7 +523,7 @@ impl Handler<CloseStore> for JobStore {
     fn handle(&mut self, _: CloseStore, _: &mut Self::Context) -> Self::Result {
         self.is_closed = true;
         if let Some(connection) = self.connection.take() {
-            self.database.close(connection);
+            self.database.close(connection, self.announced);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A: what is acknowledged is in the file that has the name, one daemon has the file, and its tables are known.
 
+mod content;
 mod one_daemon;
 mod place;
 mod schema;
@@ -114,4 +115,12 @@ impl World {
         let database = format!("sqlite://{}", self.file("jobs.db").display());
         self.home.run(&["verify", "--database-url", &database])
     }
+}
+
+/// Copies the database of a daemon that has stopped.
+fn back_up(world: World) -> World {
+    let World { home, process, .. } = world;
+    process.stop();
+    fs::copy(home.path("data/jobs.db"), home.path("backup.db")).expect("a copy");
+    World::on(home, "data/jobs.db")
 }

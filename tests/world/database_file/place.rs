@@ -8,7 +8,7 @@ use std::thread;
 
 use rstest::rstest;
 
-use super::World;
+use super::{World, back_up};
 use crate::support::process::Home;
 use crate::support::stream::EventStream;
 
@@ -127,14 +127,6 @@ async fn after_the_file_was_removed_a_restart_makes_another_and_keeps_the_last_o
     let names = fs::read_dir(world.home.path("data")).expect("a folder").flatten();
     let kept = names.filter(|entry| kept(&entry.file_name().to_string_lossy())).count();
     assert_eq!(kept, 1, "the log of the old one is not applied to the new one, and not lost");
-}
-
-/// Copies the database of a daemon that has stopped.
-fn back_up(world: World) -> World {
-    let World { home, process, .. } = world;
-    process.stop();
-    fs::copy(home.path("data/jobs.db"), home.path("backup.db")).expect("a copy");
-    World::on(home, "data/jobs.db")
 }
 
 #[rstest]
