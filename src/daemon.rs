@@ -247,6 +247,7 @@ impl BackgroundTasks {
                 config: config.notifications.clone(),
                 plan: store.clone().recipient(),
                 due: reader.clone().recipient(),
+                condense: store.clone().recipient(),
                 note: store.clone().recipient(),
             };
             start_in(&mut arbiters, move || Notifier::new(options))
@@ -390,8 +391,10 @@ fn open_database(config: &Config) -> Result<OpenDatabase, StartError> {
         let (database, claim) = Database::claim(&config.database)?;
         let mut writer = database.writer()?;
         writer.migrate()?;
-        let channels: Vec<_> = config.notifications.channels.keys().map(String::as_str).collect();
-        notifications::enlist(&mut writer, &channels, now())?;
+        let channels = &config.notifications.channels;
+        let names: Vec<_> = channels.keys().map(String::as_str).collect();
+        let receivers: Vec<_> = channels.values().map(|channel| channel.url.receiver()).collect();
+        notifications::enlist(&mut writer, &names, &receivers, now())?;
         let newest_event = events::bounds(&mut writer)?.newest;
         database.check_written()?;
         Ok(OpenDatabase { database, claim, writer, newest_event })

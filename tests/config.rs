@@ -884,6 +884,22 @@ fn a_bad_variable_is_refused_by_name(
     "`notifications.channels.ops.url` must be an http or https URL"
 )]
 #[case(
+    "notifications: {channels: {ops: {url: 'https://a%3Ab:secret@x.example'}}}",
+    "`notifications.channels.ops.url` has a user with a colon, which Basic credentials cannot tell from a password"
+)]
+#[case(
+    "notifications: {channels: {ops: {url: 'https://ops:%ff@x.example'}}}",
+    "`notifications.channels.ops.url` has a password that is not UTF-8"
+)]
+#[case(
+    "notifications: {channels: {ops: 'https://ops.example/secret'}}",
+    "`notifications.channels.ops` must be a section with url, and perhaps format, secret and events"
+)]
+#[case(
+    "notifications: {channels: 'https://ops.example/secret'}",
+    "`notifications.channels` must be a section of channels"
+)]
+#[case(
     "notifications: {channels: {ops: {url: 'http://169.254.169.254/secret'}}}",
     "`notifications.channels.ops.url` is an address of this machine or of a private network: set notifications.allow_private_addresses"
 )]

@@ -333,7 +333,12 @@ pub struct Channel {
 
 /// A URL that is a secret: at most services, whoever knows it may write there.
 #[derive(Debug, Clone)]
-pub struct ChannelUrl(pub(crate) SecretString);
+pub struct ChannelUrl {
+    /// The URL without a user and a password.
+    pub(crate) url: SecretString,
+    /// The user and the password that stood in it, as Basic credentials take them: `user:password`.
+    pub(crate) credentials: Option<SecretString>,
+}
 
 /// One key of the configuration as it took effect.
 #[derive(Debug, Clone, PartialEq, Eq)]

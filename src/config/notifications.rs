@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Value, ValueKind};
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 
@@ -34,7 +35,13 @@ impl ChannelUrl {
 
     /// The same, parsed.
     pub fn parsed_host(&self) -> Option<Host<String>> {
-        Url::parse(self.0.expose_secret()).ok()?.host().map(|host| host.to_owned())
+        Url::parse(self.url.expose_secret()).ok()?.host().map(|host| host.to_owned())
+    }
+
+    /// The scheme, the host and the port: as much of it as may be shown where a URL is expected.
+    pub fn origin(&self) -> String {
+        let url = Url::parse(self.url.expose_secret());
+        url.map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
     }
 }
 
@@ -44,7 +51,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Notifications, ConfigError> {
     let key = "notifications.channels";
     let value = r.find(key)?;
     let ValueKind::Table(table) = &value.kind else {
-        return Err(invalid(key, value, "a section of channels"));
+        return Err(refuse(key, value, Problem::refused("must be a section of channels")));
     };
     let mut channels = BTreeMap::new();
     for (name, entry) in table {
@@ -66,11 +73,9 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Notifications, ConfigError> {
 
 fn channel(key: &str, entry: &Value, allows_private: bool) -> Result<Channel, ConfigError> {
     let ValueKind::Table(table) = &entry.kind else {
-        return Err(invalid(
-            key,
-            entry,
-            "a section with url, and perhaps format, secret and events",
-        ));
+        // Whoever writes the URL in the place of the section finds it in no error.
+        let problem = "must be a section with url, and perhaps format, secret and events";
+        return Err(refuse(key, entry, Problem::refused(problem)));
     };
     if let Some(unknown) = table.keys().find(|name| !FIELDS.contains(&name.as_str())) {
         return Err(ConfigError::UnknownKey {
@@ -128,7 +133,26 @@ fn parse_url(key: &str, value: &Value, allows_private: bool) -> Result<ChannelUr
             "is an address of this machine or of a private network: set notifications.allow_private_addresses",
         ));
     }
-    Ok(ChannelUrl(SecretString::from(url.to_string())))
+    split_credentials(url).map_err(problem)
+}
+
+/// Takes user and password out of a URL: they travel in a header of their own.
+fn split_credentials(mut url: Url) -> Result<ChannelUrl, &'static str> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8().map(|text| text.into_owned());
+    let user = decoded(url.username()).map_err(|_| "has a user that is not UTF-8")?;
+    let password = decoded(url.password().unwrap_or_default())
+        .map_err(|_| "has a password that is not UTF-8")?;
+    if user.contains(':') {
+        return Err("has a user with a colon, which Basic credentials cannot tell from a password");
+    }
+    let has_any = !user.is_empty() || !password.is_empty();
+    let credentials = has_any.then(|| SecretString::from(format!("{user}:{password}")));
+    // A URL with a host takes both.
+    let is_split = url.set_username("").is_ok() && url.set_password(None).is_ok();
+    if !is_split {
+        return Err("must be an http or https URL");
+    }
+    Ok(ChannelUrl { url: SecretString::from(url.to_string()), credentials })
 }
 
 fn parse_topics(key: &str, value: &Value) -> Result<BTreeSet<Topic>, ConfigError> {

@@ -124,6 +124,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    notification_receivers (receiver) {
+        receiver -> Text,
+        failures -> BigInt,
+        resumes_at -> BigInt,
+    }
+}
+
+diesel::table! {
     notifications (id) {
         id -> BigInt,
         channel -> Text,

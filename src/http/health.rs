@@ -267,16 +267,16 @@ async fn jobs(gateway: &Gateway) -> Result<Finding, ApiError> {
 
 /// People who are not told are a reason to look.
 async fn notifications(gateway: &Gateway) -> Result<Finding, ApiError> {
-    let names: Vec<_> = gateway.config.notifications.channels.keys().cloned().collect();
-    let question = GetChannelStates(names.clone());
+    let channels = gateway.config.notifications.receivers();
+    let question = GetChannelStates { channels: channels.clone(), now: now() };
     let states = gateway.asker.ask(&gateway.reader, Read(question)).await?;
     let sum = |value: fn(&ChannelState) -> i64| states.iter().map(value).sum::<i64>();
     let details = Details(vec![
-        ("channels", json!(names.len())),
+        ("channels", json!(channels.len())),
         ("waiting", json!(sum(|state| state.pending))),
         ("dead", json!(sum(|state| state.dead))),
     ]);
-    let troubled = names.iter().zip(&states).find_map(|(name, state)| {
+    let troubled = channels.iter().zip(&states).find_map(|((name, _), state)| {
         let words = state.last_error.as_ref()?;
         Some(format!("{name}: {} waiting, {} dead, {words}", state.pending, state.dead))
     });

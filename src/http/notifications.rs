@@ -11,12 +11,14 @@ use crate::actors::job_reader::Read;
 use crate::actors::job_reader::notifications::{GetChannelStates, ListDeadLetters};
 use crate::actors::job_store::notifications::ReviveDeadLetter;
 use crate::actors::notifier::SendTest;
+use crate::domain::timestamp::now;
 
 /// `GET /api/notifications`
 pub(super) async fn list(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
     let channels = &gateway.config.notifications.channels;
-    let names = channels.keys().cloned().collect();
-    let states = gateway.asker.ask(&gateway.reader, Read(GetChannelStates(names))).await?;
+    let question =
+        GetChannelStates { channels: gateway.config.notifications.receivers(), now: now() };
+    let states = gateway.asker.ask(&gateway.reader, Read(question)).await?;
     let shown = channels.iter().zip(states).map(|((name, channel), state)| {
         json!({
             "name": name,
@@ -28,6 +30,7 @@ pub(super) async fn list(gateway: Data<Gateway>) -> Result<Json<Value>, ApiError
             "dead": state.dead,
             "delivered_at": state.delivered_at,
             "last_error": state.last_error,
+            "rests_until": state.rests_until,
         })
     });
     Ok(Json(json!({"channels": shown.collect::<Vec<_>>()})))

@@ -1,133 +1,11 @@
 //! What people are told outside: each end and alarm once to each channel, signed, and again until it arrives.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use actix_web::dev::ServerHandle;
-use actix_web::http::StatusCode;
-use actix_web::web::{self, Bytes, Data};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use jobsyncd::domain::signature::{SignatureHeaders, SigningKey, verify};
-use jobsyncd::domain::timestamp::now;
-use jobsyncd::simulator::{JobSpec, Simulator, Status};
+use jobsyncd::simulator::Status;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::daemon::{
-    Backend, SOON, TestDaemon, TestDaemonBuilder, TestDatabase, simulator,
-};
-
-const SECRET: &str = "whsec_b3V0Ym91bmQtbWVzc2FnZXMtYXJlLXNpZ25lZA==";
-
-/// A message as it arrived.
-#[derive(Debug, Clone)]
-struct Arrived {
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Arrived {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).expect("JSON")
-    }
-
-    fn is_signed(&self) -> bool {
-        let headers = SignatureHeaders {
-            id: self.header("webhook-id"),
-            timestamp: self.header("webhook-timestamp"),
-            signature: self.header("webhook-signature"),
-        };
-        let key = SigningKey::from_secret(SECRET).expect("a secret");
-        verify(&key, headers, &self.body, now()).is_ok()
-    }
-}
-
-#[derive(Default)]
-struct State {
-    arrived: Vec<Arrived>,
-    /// What the next ones are answered; 200 when there is nothing left.
-    answers: Vec<u16>,
-}
-
-/// Somebody who is told.
-struct Receiver {
-    state: Arc<Mutex<State>>,
-    url: String,
-    server: ServerHandle,
-}
-
-async fn take(request: HttpRequest, body: Bytes, state: Data<Mutex<State>>) -> HttpResponse {
-    let text = |value: &actix_web::http::header::HeaderValue| {
-        value.to_str().unwrap_or_default().to_owned()
-    };
-    let headers = request.headers().iter();
-    let headers = headers.map(|(name, value)| (name.to_string(), text(value))).collect();
-    let mut state = state.lock().expect("a state");
-    let path = request.path().to_owned();
-    state.arrived.push(Arrived { path, headers, body: body.to_vec() });
-    let status = if state.answers.is_empty() { 200 } else { state.answers.remove(0) };
-    HttpResponse::build(StatusCode::from_u16(status).expect("a status")).body("said no")
-}
-
-impl Receiver {
-    fn start() -> Self {
-        let state = Data::new(Mutex::new(State::default()));
-        let shared = state.clone();
-        let server = HttpServer::new(move || {
-            App::new().app_data(shared.clone()).default_service(web::to(take))
-        });
-        let server = server.workers(1).bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}", server.addrs()[0]);
-        let server = server.run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Self { state: state.into_inner(), url, server: handle }
-    }
-
-    fn answer_next(&self, answers: &[u16]) {
-        self.state.lock().expect("a state").answers = answers.to_vec();
-    }
-
-    /// What has arrived, as soon as it is so many.
-    async fn arrived(&self, count: usize) -> Vec<Arrived> {
-        let deadline = tokio::time::Instant::now() + SOON;
-        loop {
-            let arrived = self.state.lock().expect("a state").arrived.clone();
-            if arrived.len() >= count {
-                return arrived;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{arrived:#?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-fn telling(simulator: &Simulator, channels: &str) -> TestDaemonBuilder {
-    TestDaemon::builder()
-        .tracking(simulator)
-        .with("JOBSYNCD__NOTIFICATIONS__ALLOW_PRIVATE_ADDRESSES", "true")
-        .with("JOBSYNCD__NOTIFICATIONS__RETRY_FIRST_SECONDS", "1")
-        .with("JOBSYNCD__NOTIFICATIONS__CHANNELS", channels)
-}
-
-fn running(simulator: &Simulator) -> String {
-    let id = simulator.create_job(JobSpec::manual()).expect("a job");
-    simulator.set_status(&id, Status::Processing).expect("it runs");
-    id
-}
-
-/// A job is seen running, and then to have failed.
-async fn one_fails(simulator: &Simulator, daemon: &TestDaemon) {
-    let id = running(simulator);
-    daemon.sync().await;
-    simulator.set_status(&id, Status::Failed).expect("it fails");
-    daemon.refresh().await;
-}
+use crate::support::daemon::{Backend, TestDaemon, TestDatabase, simulator};
+use crate::support::receiver::{Receiver, SECRET, fail, running, telling};
 
 #[rstest]
 #[actix_web::test]
@@ -168,7 +46,7 @@ async fn an_end_is_told_once_signed_and_in_the_form_of_each_channel(
     daemon.refresh().await;
     daemon.stop().await;
     let daemon = telling(&simulator, &channels).start(&database).await;
-    one_fails(&simulator, &daemon).await;
+    fail(&simulator, &daemon, 1).await;
     let arrived = receiver.arrived(5).await;
     assert_eq!(arrived.len(), 5, "{arrived:#?}");
     let paths: Vec<_> = arrived.iter().map(|one| one.path.as_str()).collect();
@@ -192,7 +70,7 @@ async fn a_message_that_did_not_arrive_is_sent_again_under_the_same_identifier(
     let database = TestDatabase::new(backend);
     let channels = format!("{{own: {{url: '{}', secret: '{SECRET}'}}}}", receiver.url);
     let daemon = telling(&simulator, &channels).start(&database).await;
-    one_fails(&simulator, &daemon).await;
+    fail(&simulator, &daemon, 1).await;
     receiver.arrived(1).await;
     let waits = |answer: &Value| answer["channels"][0]["pending"] == 1;
     let shown = daemon.answer_when("/api/notifications", waits).await;
@@ -227,7 +105,7 @@ async fn what_is_refused_for_good_is_a_dead_letter_and_can_be_sent_again(
     let database = TestDatabase::new(backend);
     let channels = format!("{{own: {{url: '{}', secret: '{SECRET}'}}}}", receiver.url);
     let daemon = telling(&simulator, &channels).start(&database).await;
-    one_fails(&simulator, &daemon).await;
+    fail(&simulator, &daemon, 1).await;
     let has_one = |answer: &Value| answer["dead_letters"][0].is_object();
     let dead = daemon.answer_when("/api/notifications/dead-letters", has_one).await;
     let letter = &dead["dead_letters"][0];
@@ -256,16 +134,16 @@ async fn a_channel_that_was_taken_away_is_told_nothing_of_the_time_when_it_is_ba
     let database = TestDatabase::new(backend);
     let channels = format!("{{own: {{url: '{}'}}}}", receiver.url);
     let daemon = telling(&simulator, &channels).start(&database).await;
-    one_fails(&simulator, &daemon).await;
+    fail(&simulator, &daemon, 1).await;
     receiver.arrived(1).await;
     daemon.stop().await;
     let daemon = telling(&simulator, "{}").start(&database).await;
     let dead = daemon.get("/api/notifications/dead-letters").await.ok();
     assert_eq!(dead["dead_letters"][0]["last_error"], "the channel is not configured any more");
-    one_fails(&simulator, &daemon).await;
+    fail(&simulator, &daemon, 1).await;
     daemon.stop().await;
     let daemon = telling(&simulator, &channels).start(&database).await;
-    one_fails(&simulator, &daemon).await;
+    fail(&simulator, &daemon, 1).await;
     let arrived = receiver.arrived(2).await;
     let newest = daemon.get("/api/cloud/jobs?limit=1").await.ok();
     assert_eq!(arrived[1].json()["data"]["job_id"], newest["jobs"][0]["job_id"]);

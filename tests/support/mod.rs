@@ -12,6 +12,7 @@ pub mod forward_proxy;
 pub mod leash;
 pub mod postgres;
 pub mod process;
+pub mod receiver;
 pub mod reports;
 pub mod stream;
 pub mod tls;

@@ -4,7 +4,7 @@ use actix::prelude::*;
 use uuid::Uuid;
 
 use super::{JobStore, StoreError};
-use crate::db::notifications::{self, Attempt, Listener};
+use crate::db::notifications::{self, Attempt, Listener, Noted};
 use crate::domain::timestamp::now;
 
 /// Notes what channels are to be told of the events since they were last looked through. Answers whether
@@ -16,15 +16,20 @@ pub struct PlanNotifications {
     pub listeners: Vec<Listener>,
 }
 
-/// Notes what an attempt to send a message came to.
+/// Makes one message of those that wait for a receiver.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), StoreError>")]
-pub struct NoteAttempt {
-    /// Which message.
-    pub id: i64,
-    /// What it came to.
-    pub attempt: Attempt,
+pub struct CondenseNotifications {
+    /// The channels that lead to it.
+    pub channels: Vec<String>,
+    /// The channel to which the one message goes.
+    pub into: String,
 }
+
+/// Notes what an attempt to send a message came to. Answers what becomes of the message.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Noted, StoreError>")]
+pub struct NoteAttempt(pub Attempt);
 
 /// Has a dead letter sent again. Answers whether there is one of this number.
 #[derive(Debug, Message)]
@@ -45,13 +50,24 @@ impl Handler<PlanNotifications> for JobStore {
     }
 }
 
-impl Handler<NoteAttempt> for JobStore {
+impl Handler<CondenseNotifications> for JobStore {
     type Result = Result<(), StoreError>;
 
-    fn handle(&mut self, message: NoteAttempt, _: &mut Self::Context) -> Self::Result {
-        let NoteAttempt { id, attempt } = message;
+    fn handle(&mut self, message: CondenseNotifications, _: &mut Self::Context) -> Self::Result {
+        let CondenseNotifications { channels, into } = message;
+        let new_id = || Uuid::now_v7().to_string();
         self.with_connection(|connection, _| {
-            notifications::note_attempt(connection, id, &attempt, now())
+            notifications::condense(connection, &channels, &into, new_id, now())
+        })
+    }
+}
+
+impl Handler<NoteAttempt> for JobStore {
+    type Result = Result<Noted, StoreError>;
+
+    fn handle(&mut self, message: NoteAttempt, _: &mut Self::Context) -> Self::Result {
+        self.with_connection(|connection, _| {
+            notifications::note_attempt(connection, &message.0, now())
         })
     }
 }

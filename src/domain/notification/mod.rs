@@ -1,11 +1,16 @@
 //! What people are told outside of this daemon: which events are worth it, and how each service wants
 //! to hear of them.
 
+pub mod asked_pause;
+mod backoff;
+mod digest;
+mod fit;
 mod formats;
 mod message;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::backoff::{Failure, Pauses, WAITING_MAX};
 pub use self::formats::{Format, Rendered};
 pub use self::message::Message;
 use super::job::UnknownWord;
@@ -59,35 +64,5 @@ impl std::str::FromStr for Topic {
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
         UnknownWord::look_up(word, &Self::ALL)
-    }
-}
-
-/// How often a message is sent at most.
-pub const ATTEMPTS_MAX: u32 = 9;
-
-/// The pauses after attempts that failed, in multiples of the first one: 5 s by default, then 30 s, 2 min,
-/// 10 min, 1 h, 4 h and twice 8 h.
-const PAUSES: [u32; ATTEMPTS_MAX as usize - 1] = [1, 6, 24, 120, 720, 2_880, 5_760, 5_760];
-
-/// How long to wait after the attempt with this number, from 1 on, has failed, in seconds; None after the
-/// last one. What the receiver asks for is waited for, up to a day.
-pub fn pause_seconds(attempt: u32, first_seconds: u64, asked_seconds: Option<u64>) -> Option<u64> {
-    let index = usize::try_from(attempt.checked_sub(1)?).ok()?;
-    let own = u64::from(*PAUSES.get(index)?).saturating_mul(first_seconds);
-    Some(own.max(asked_seconds.unwrap_or(0).min(86_400)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_tried_for_about_a_day() {
-        let pauses: Vec<_> = (1..=9).map(|attempt| pause_seconds(attempt, 5, None)).collect();
-        let expected = [5, 30, 120, 600, 3_600, 14_400, 28_800, 28_800].map(Some);
-        assert_eq!(pauses[..8], expected);
-        assert_eq!(pauses[8], None);
-        assert_eq!(pause_seconds(1, 5, Some(90)), Some(90));
-        assert_eq!(pause_seconds(3, 5, Some(90)), Some(120));
     }
 }
