@@ -4,6 +4,7 @@
 mod activity;
 mod ask;
 mod client_address;
+mod cloud_notifications;
 mod costs;
 mod dashboard;
 pub mod error;
@@ -261,6 +262,7 @@ pub fn routes(service: &mut ServiceConfig) {
             "POST",
             web::post().to(notifications::test),
         ));
+    cloud_notifications::routes(service);
     for path in ["/api/metrics", "/api/cloud/metrics"] {
         service.service(at(path, "GET", web::get().to(metrics::summary)));
     }

@@ -6,6 +6,7 @@ mod support;
 
 mod clients;
 mod database_file;
+mod notification_routes;
 mod people;
 mod proxies;
 mod reading;

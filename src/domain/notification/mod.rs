@@ -4,6 +4,7 @@
 pub mod asked_pause;
 mod backoff;
 mod digest;
+mod event_types;
 mod fit;
 mod formats;
 mod message;
@@ -11,6 +12,7 @@ mod message;
 use serde::{Deserialize, Serialize};
 
 pub use self::backoff::{Failure, Pauses, WAITING_MAX};
+pub use self::event_types::EventType;
 pub use self::formats::{Format, Rendered};
 pub use self::message::Message;
 use super::job::UnknownWord;
