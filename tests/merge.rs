@@ -12,6 +12,7 @@ use jobsyncd::domain::liveness::Alarm;
 use jobsyncd::domain::observation::{Observation, ProgressReading, Source, merge};
 use jobsyncd::domain::progress::Progress;
 use jobsyncd::domain::timestamp::{Timestamp, from_micros};
+use jobsyncd::domain::trainers_word::{Counts, Told, TrainersWord};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::{collection, option};
@@ -46,6 +47,20 @@ fn progress() -> impl Strategy<Value = Option<ProgressReading>> {
     ))
 }
 
+/// What a trainer tells, some of it at the same moment as something else.
+fn trainer() -> impl Strategy<Value = Option<Box<TrainersWord>>> {
+    let told = (instant(), option::of(0_u64..3), option::of(select(vec![0.1, 0.25])), text());
+    option::of(told.prop_map(|(at, step, loss, failure)| {
+        let counts = step.map(|step| Counts { step: Some(step), ..Counts::default() });
+        Box::new(TrainersWord {
+            counts: counts.map(|counts| Told::new(at, counts)),
+            loss: loss.map(|loss| Told::new(at, loss)),
+            failure: failure.map(|words| Told::new(at, words)),
+            ..TrainersWord::default()
+        })
+    }))
+}
+
 prop_compose! {
     fn observation()(
         (status, by_provider, observed_at) in
@@ -57,6 +72,7 @@ prop_compose! {
         (error_message, output_url, provider_status) in (text(), text(), text()),
         (model, version, web_url) in (model(), text(), text()),
         progress in progress(),
+        trainer in trainer(),
         missing_since in option::weighted(0.3, instant()),
     ) -> Observation {
         if let Some(since) = missing_since {
@@ -66,6 +82,7 @@ prop_compose! {
         Observation {
             by_provider, status, provider_status, created_at, started_at, completed_at,
             predict_time_micros, error_message, output_url, model, version, web_url, progress,
+            trainer,
             ..Observation::silent("replicate", "p1", source, observed_at)
         }
     }
@@ -127,6 +144,7 @@ fn known(job: &Job) -> Vec<bool> {
         job.error_message.is_some(),
         job.output_url.is_some(),
         job.progress.is_some(),
+        job.shown_progress().is_some(),
     ]
 }
 

@@ -41,7 +41,7 @@ fn told_by_webhooks(entries: &Value) -> Vec<Observation> {
             Ok(WebhookBody::Provider { said, .. }) => {
                 Some(Observation { source: Source::Poll, ..*said })
             }
-            Ok(WebhookBody::Trainer(_)) | Err(_) => None,
+            Ok(WebhookBody::Trainer(_) | WebhookBody::Nameless) | Err(_) => None,
         }
     };
     entries.as_array().into_iter().flatten().filter_map(tell).collect()

@@ -13,6 +13,7 @@ pub fn check(body: &[u8]) {
         Ok(WebhookBody::Provider { said, .. } | WebhookBody::Trainer(said)) => {
             observed::check(said)
         }
+        Ok(WebhookBody::Nameless) => {}
         Err(BodyError::NotJson(problem)) => {
             let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
             let value = serde_json::from_slice::<Value>(body);

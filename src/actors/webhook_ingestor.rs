@@ -56,6 +56,12 @@ pub struct IngestDelivery {
     pub limit_bytes: usize,
 }
 
+/// A webhook that came with an API key of this daemon. Trainers sign nothing; whoever has a key may tell what
+/// happens in a job, but does not speak for the provider: that still takes a signature.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Receipt, IngestError>")]
+pub struct IngestWithKey(pub IngestDelivery);
+
 /// Takes no more deliveries, and answers when the last one is committed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -258,6 +264,15 @@ fn headers(delivery: &IngestDelivery) -> SignatureHeaders<'_> {
     }
 }
 
+/// Why a delivery may be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Its signature, if one is needed.
+    Signature,
+    /// An API key of this daemon.
+    Key,
+}
+
 /// Checks the signature. Where it does not match, the provider may have changed its secret.
 async fn believe(
     options: &IngestorOptions,
@@ -298,16 +313,22 @@ async fn unpack(delivery: IngestDelivery) -> Result<IngestDelivery, IngestError>
     tokio::task::spawn_blocking(unpack).await.unwrap_or(Err(IngestError::Stopping))
 }
 
-/// Reads the body, on a thread of its own where it is large.
+/// Reads the body, on a thread of its own where it is large. None where a trainer that does not know its job
+/// speaks: there is nothing to do, and it shall not send that again.
 async fn understand(
     options: Arc<IngestorOptions>,
     delivery: IngestDelivery,
-) -> Result<Understood, IngestError> {
+    proof: Proof,
+) -> Result<Option<Understood>, IngestError> {
     let is_small = delivery.body.len() <= INLINE_BYTES_MAX;
     let read = move || {
         let body = webhook_body::read(options.provider, &delivery.body, now(), &options.readers)?;
         // Only what the provider says makes a job known; and only where its model is tracked.
         let (observation, creates, submission, skipped, is_cut) = match body {
+            WebhookBody::Provider { .. } if proof == Proof::Key => {
+                return Err(SignatureError::Missing.into());
+            }
+            WebhookBody::Nameless => return Ok(None),
             WebhookBody::Provider { said, skipped, is_cut } => {
                 let creates = options.models.matches(said.model.as_deref());
                 (said, creates, delivery.submission, skipped, is_cut)
@@ -320,7 +341,7 @@ async fn understand(
         // here yet: the whole of it may come under the same id.
         let webhook_id = delivery.id.filter(|_| delivery.signature.is_some() && !is_cut);
         let report = Report { subject, observation: *observation, webhook_id, creates };
-        Ok(Understood { report, skipped })
+        Ok(Some(Understood { report, skipped }))
     };
     if is_small {
         return read();
@@ -340,6 +361,27 @@ impl Handler<IngestDelivery> for WebhookIngestor {
     type Result = ResponseActFuture<Self, Result<Receipt, IngestError>>;
 
     fn handle(&mut self, delivery: IngestDelivery, _: &mut Self::Context) -> Self::Result {
+        self.ingest(delivery, Proof::Signature)
+    }
+}
+
+impl Handler<IngestWithKey> for WebhookIngestor {
+    type Result = ResponseActFuture<Self, Result<Receipt, IngestError>>;
+
+    fn handle(&mut self, message: IngestWithKey, _: &mut Self::Context) -> Self::Result {
+        let IngestWithKey(delivery) = message;
+        let is_signed = delivery.signature.is_some() || !self.options.requires_signature;
+        self.ingest(delivery, if is_signed { Proof::Signature } else { Proof::Key })
+    }
+}
+
+impl WebhookIngestor {
+    /// Believes, understands and stores a delivery, and answers when it is stored.
+    fn ingest(
+        &self,
+        delivery: IngestDelivery,
+        proof: Proof,
+    ) -> ResponseActFuture<Self, Result<Receipt, IngestError>> {
         let options = self.options.clone();
         let address = delivery.address;
         let is_allowed = options.allowed_ips.is_empty()
@@ -356,14 +398,23 @@ impl Handler<IngestDelivery> for WebhookIngestor {
         }
         let key = self.key.clone();
         let understood = async move {
-            believe(&options, &key, &delivery).await?;
-            understand(options, unpack(delivery).await?).await
+            if proof == Proof::Signature {
+                believe(&options, &key, &delivery).await?;
+            }
+            understand(options, unpack(delivery).await?, proof).await
         };
         let gathered = understood.into_actor(self).map(|understood, this, context| {
-            Ok::<_, IngestError>(this.gather(understood?, context))
+            let report = understood?;
+            Ok::<_, IngestError>(report.map(|report| this.gather(report, context)))
         });
         Box::pin(gathered.then(|gathered, this, _| {
-            async move { gathered?.await.unwrap_or(Err(IngestError::Stopping)) }.into_actor(this)
+            let receipt = async move {
+                match gathered? {
+                    Some(receipt) => receipt.await.unwrap_or(Err(IngestError::Stopping)),
+                    None => Ok(Receipt::Ignored { reason: "no job_id" }),
+                }
+            };
+            receipt.into_actor(this)
         }))
     }
 }

@@ -52,7 +52,19 @@ pub struct JobView<'a> {
     pub(crate) cost_is_estimate: bool,
     pub(crate) confirmed_at: Option<Timestamp>,
     pub(crate) confirmed_by: Option<Source>,
-    pub(crate) progress: Option<&'a Progress>,
+    pub(crate) progress: Option<Cow<'a, Progress>>,
+    /// What the trainer says of its failure, until the provider confirms how the job ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trainers_failure: Option<TrainersFailure<'a>>,
+}
+
+/// A failure by the trainer's word alone.
+#[derive(Debug, Serialize)]
+pub(crate) struct TrainersFailure<'a> {
+    /// What went wrong; may be empty.
+    pub(crate) message: &'a str,
+    /// When it told so, by its clock.
+    at: Timestamp,
 }
 
 impl<'a> JobView<'a> {
@@ -94,7 +106,10 @@ impl<'a> JobView<'a> {
             cost_is_estimate: estimate.is_some(),
             confirmed_at: job.confirmed_at,
             confirmed_by: job.confirmed_by(),
-            progress: job.progress.as_ref(),
+            progress: job.shown_progress(),
+            trainers_failure: job
+                .trainers_failure()
+                .map(|told| TrainersFailure { message: &told.value, at: told.at() }),
         }
     }
 }

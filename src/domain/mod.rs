@@ -37,6 +37,7 @@ pub mod signature;
 pub mod submission;
 pub mod timeline;
 pub mod timestamp;
+pub mod trainers_word;
 pub mod web_origin;
 pub mod webhook_silence;
 pub mod webhook_urls;

@@ -26,6 +26,7 @@ use super::liveness::Alarm;
 use super::packed_log::PackedLog;
 use super::progress::{PackedSeries, Progress};
 use super::timestamp::{Timestamp, to_micros};
+use super::trainers_word::TrainersWord;
 
 /// The way by which we learnt something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,6 +118,8 @@ pub struct Observation {
     pub cut: CutTexts,
     /// The provider says that it has deleted the log. It is not merged: it saves asking.
     pub log_is_removed: bool,
+    /// What the trainer tells of its run, where it speaks.
+    pub trainer: Option<Box<TrainersWord>>,
 }
 
 impl Observation {
@@ -149,6 +152,7 @@ impl Observation {
             logs: None,
             cut: CutTexts::default(),
             log_is_removed: false,
+            trainer: None,
         }
     }
 
@@ -177,12 +181,20 @@ impl Observation {
             &self.version,
             &self.web_url,
         ];
-        let mut texts = optional.into_iter().flatten().chain([&self.provider_job_id]);
+        let failure = self.trainer.as_ref().and_then(|word| word.failure.as_ref());
+        let failure = failure.map(|told| &told.value);
+        let optional = optional.into_iter().flatten().chain(failure);
+        let mut texts = optional.chain([&self.provider_job_id]);
         if !texts.any(|text| text.contains('\0')) {
             return Cow::Borrowed(self);
         }
         let clean = |text: &String| text.replace('\0', "\u{fffd}");
+        let mut trainer = self.trainer.clone();
+        if let Some(failure) = trainer.as_mut().and_then(|word| word.failure.as_mut()) {
+            failure.value = clean(&failure.value);
+        }
         Cow::Owned(Self {
+            trainer,
             provider_job_id: clean(&self.provider_job_id),
             provider_status: self.provider_status.as_ref().map(clean),
             error_message: self.error_message.as_ref().map(clean),
@@ -295,7 +307,7 @@ impl Weight {
 }
 
 /// From which observations the disputable values of a job are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Provenance {
     error_message: Option<Weight>,
     output_url: Option<Weight>,
@@ -311,6 +323,9 @@ pub struct Provenance {
     /// How long the texts are of which the job carries a part.
     #[serde(default, skip_serializing_if = "CutTexts::is_empty")]
     pub(super) cut: CutTexts,
+    /// What the trainer told of its run, where it told anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trainer: Option<Box<TrainersWord>>,
 }
 
 /// What an observation changed.
@@ -344,22 +359,27 @@ pub fn merge(job: &Job, observation: &Observation) -> Option<Change> {
     merge_state(&mut merged, observation);
     merge_values(&mut merged, observation);
     merge_progress(&mut merged, observation);
+    if let Some(said) = observation.trainer.as_ref().filter(|said| !said.is_silent()) {
+        merged.provenance.trainer.get_or_insert_default().take(said);
+    }
     merged.liveness.take(observation);
     if merged == *job {
         return None;
     }
-    let has_progressed = merged.progress != job.progress;
+    let has_progressed = merged.shown_progress() != job.shown_progress();
     let as_seen_before = Job {
         confirmed_at: job.confirmed_at,
         status_since: job.status_since,
         first_seen_at: job.first_seen_at,
         progress: job.progress.clone(),
-        provenance: job.provenance,
+        provenance: job.provenance.clone(),
         liveness: job.liveness,
         ..merged.clone()
     };
     Some(Change {
-        is_visible: as_seen_before != *job || !merged.alarms().eq(job.alarms()),
+        is_visible: as_seen_before != *job
+            || !merged.alarms().eq(job.alarms())
+            || merged.trainers_failure() != job.trainers_failure(),
         alarms: new_alarms(job, &merged),
         previous: job.status,
         has_progressed,

@@ -3,7 +3,7 @@
 //! Without a key the daemon listens on a loopback address only, but a page in the user's browser
 //! reaches that too: by its own requests, which carry its Origin, or by a name that it lets resolve
 //! to the loopback address, which then stands in Host. Both are refused. Webhooks carry their own
-//! signature, come under any name, and need no key.
+//! signature, come under any name, and need no key; events of a trainer may come with one instead.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
+    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
@@ -121,14 +121,7 @@ fn check_door(server: &Server, request: &ServiceRequest) -> Result<(), ApiError>
             }
         }
         Door::Api => {
-            let bearer = text(request, AUTHORIZATION)
-                .and_then(|value| value.split_once(' '))
-                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-                .map(|(_, key)| key);
-            let given = text(request, API_KEY).or(bearer);
-            if given.is_some_and(|given| known_key(&server.api_keys, given).is_some())
-                || session_holds(server, request)
-            {
+            if has_key(server, request.headers()) || session_holds(server, request) {
                 Ok(())
             } else {
                 Err(ApiError::Unauthorized)
@@ -160,6 +153,17 @@ fn door_of(path: &str) -> Door {
         path if dashboard::is_open(path) => Door::Open,
         _ => Door::Api,
     }
+}
+
+/// Whether one of the API keys came with a request.
+pub(super) fn has_key(server: &Server, headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text(AUTHORIZATION)
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key);
+    let given = text(API_KEY).or(bearer);
+    given.is_some_and(|given| known_key(&server.api_keys, given).is_some())
 }
 
 /// The key that was given, compared with every one in a time that says nothing about any of them.

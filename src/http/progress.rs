@@ -1,5 +1,7 @@
 //! The progress of one running job (page, "Inline Progress API").
 
+use std::borrow::Cow;
+
 use actix_web::web::{Data, Json, Path};
 use serde::Serialize;
 
@@ -41,7 +43,7 @@ pub(super) async fn inline_progress(
 /// The progress of a job: of a running one as its log has it now, and when that was seen.
 pub(super) async fn current(gateway: &Gateway, job: Job) -> (Progress, Option<Timestamp>) {
     if job.status != JobStatus::Running {
-        return (job.progress.unwrap_or_default(), None);
+        return (shown(&job), None);
     }
     let look = LookAtLog {
         provider: job.provider.clone(),
@@ -50,12 +52,17 @@ pub(super) async fn current(gateway: &Gateway, job: Job) -> (Progress, Option<Ti
     match gateway.asker.ask_abroad(&gateway.log_watcher, look).await {
         Ok(sighting) => {
             let seen = sighting.progress.map(|reading| reading.progress);
-            (seen.or(job.progress).unwrap_or_default(), Some(sighting.seen_at))
+            let progress = seen.or_else(|| job.progress.clone());
+            (job.shown_with(progress).unwrap_or_default(), Some(sighting.seen_at))
         }
         Err(error) => {
             log::debug!("the progress of job {} is not known anew: {error}", job.job_id);
             let known_at = job.progress.as_ref().and(job.confirmed_at);
-            (job.progress.unwrap_or_default(), known_at)
+            (shown(&job), known_at)
         }
     }
+}
+
+fn shown(job: &Job) -> Progress {
+    job.shown_progress().map(Cow::into_owned).unwrap_or_default()
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::Gateway;
 use super::client_address::client_address;
 use super::error::ApiError;
+use super::guard;
 use super::query::{Query, coding_of, read_received};
-use crate::actors::webhook_ingestor::{IngestDelivery, Receipt};
+use crate::actors::webhook_ingestor::{IngestDelivery, IngestWithKey, Receipt};
 use crate::domain::job::JobId;
 use crate::domain::submission::SUBMISSION_PARAMETER;
 
@@ -40,7 +41,11 @@ pub(super) async fn receive(
     if let Some(answer) = gateway.test_deliveries.recognise(door.setup.name, &delivery) {
         return Ok(HttpResponse::Ok().json(answer));
     }
-    let receipt = gateway.asker.ask(&door.ingestor, delivery).await?;
+    let receipt = if guard::has_key(&gateway.config.server, request.headers()) {
+        gateway.asker.ask(&door.ingestor, IngestWithKey(delivery)).await?
+    } else {
+        gateway.asker.ask(&door.ingestor, delivery).await?
+    };
     Ok(HttpResponse::Ok().json(view(&receipt)))
 }
 

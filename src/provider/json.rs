@@ -56,9 +56,9 @@ impl Fields {
         self.is_cut
     }
 
-    /// Whether there is a field of this name that is not null.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.texts.get(name).is_some_and(|text| text.get() != "null")
+    /// Whether there is a field of this name, be it null.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.texts.contains_key(name)
     }
 
     /// The value of a field. None where it is missing or null, or cannot be read as a `T`, which is noted.
@@ -224,7 +224,7 @@ mod tests {
         let mut fields =
             Fields::salvage(br#"{"id": "p1", "status": "ok", "logs": "lo"#).expect("some");
         assert_eq!(fields.take::<String>("id").as_deref(), Some("p1"));
-        assert_eq!((fields.has("status"), fields.has("logs")), (true, false));
+        assert_eq!((fields.names("status"), fields.names("logs")), (true, false));
     }
 
     #[test]

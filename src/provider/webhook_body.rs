@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::json::{self, Fields};
 use super::log_readers::LogReaders;
-use super::replicate::{self, Heard, Prediction};
-use crate::domain::job::JobStatus;
+use super::replicate::{Heard, Prediction};
+use super::trainer_event;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::timestamp::Timestamp;
 
@@ -25,6 +25,8 @@ pub enum WebhookBody {
     },
     /// The trainer speaks about the job that it runs in.
     Trainer(Box<Observation>),
+    /// A trainer speaks that does not know its job: there is nothing to do.
+    Nameless,
 }
 
 /// Why a body says nothing.
@@ -52,15 +54,21 @@ pub fn read(
     readers: &LogReaders,
 ) -> Result<WebhookBody, BodyError> {
     // A list could be read as the fields of an object, and has no names for them.
-    let fields = Fields::salvage(body).ok_or_else(|| says_nothing(body))?;
-    // An event of the trainer may have an `id`, too: its own, which is no job's.
-    if fields.has("job_id") || fields.has("prediction_id") {
-        let event = trainer_event(provider, &fields.into_value(), now);
-        let event = event.ok_or_else(|| says_nothing(body))?;
-        return Ok(WebhookBody::Trainer(Box::new(event)));
+    let mut fields = Fields::salvage(body).ok_or_else(|| says_nothing(body))?;
+    let names = Names::of(&mut fields);
+    if names.is_trainers() {
+        return match trainer_event::read(provider, &fields.into_value(), now) {
+            Some(event) => Ok(WebhookBody::Trainer(Box::new(event))),
+            None if names.is_event() => Ok(WebhookBody::Nameless),
+            None => Err(says_nothing(body)),
+        };
     }
     let is_cut = fields.is_cut();
-    let prediction = Prediction::of(fields).ok_or_else(|| says_nothing(body))?;
+    let prediction = match Prediction::of(fields) {
+        Some(prediction) => prediction,
+        None if names.is_event() => return Ok(WebhookBody::Nameless),
+        None => return Err(says_nothing(body)),
+    };
     if is_cut && prediction.status.is_none() {
         return Err(BodyError::CutOff);
     }
@@ -78,36 +86,52 @@ fn says_nothing(body: &[u8]) -> BodyError {
     }
 }
 
-fn trainer_event(provider: &str, body: &Value, now: Timestamp) -> Option<Observation> {
-    let text = |keys: &[&str]| {
-        let mut found = keys.iter().filter_map(|key| body.get(*key)?.as_str());
-        found.find(|text| !text.is_empty())
-    };
-    let job_id = text(&["job_id", "prediction_id"]).filter(|id| replicate::is_plausible_id(id))?;
-    let status =
-        trainer_status(text(&["event_type", "type"]).unwrap_or_default(), text(&["status"]));
-    let error = text(&["error", "message"]).filter(|_| status == Some(JobStatus::Failed));
-    let output = body.get("output");
-    Some(Observation {
-        by_provider: false,
-        status,
-        error_message: error.map(str::to_owned),
-        output_url: output.and_then(replicate::output_url),
-        ..Observation::silent(provider, job_id, Source::Webhook, now)
-    })
+/// What tells the trainer's event from the provider's object. An event may have an `id`, too: its
+/// own, which is no job's. A trainer that does not know its job says so with null.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    names_a_job: bool,
+    has_id: bool,
+    kind: Option<Kind>,
 }
 
-/// The state that an event of the trainer stands for.
-fn trainer_status(event_type: &str, status: Option<&str>) -> Option<JobStatus> {
-    let said = status.and_then(|word| word.parse().ok().or_else(|| replicate::status_of(word)));
-    match event_type {
-        "completed" => Some(JobStatus::Completed),
-        "failed" | "error" => Some(JobStatus::Failed),
-        "canceled" | "cancelled" => Some(JobStatus::Cancelled),
-        // The end of a stage is not the end of the job.
-        "lifecycle.stage" => said.filter(|status| status.is_active()),
-        "training.checkpoint" => None,
-        _ => said,
+/// What an event calls itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One word, as the short ones of Cog do.
+    Word,
+    /// A name with a dot, as `training.status`: no other program's events have those here.
+    Dotted,
+}
+
+impl Names {
+    fn of(fields: &mut Fields) -> Self {
+        let mut kind = |name| {
+            let name: String = fields.take::<Value>(name)?.as_str()?.to_owned();
+            let kind = if name.contains('.') { Kind::Dotted } else { Kind::Word };
+            Some(kind).filter(|_| !name.is_empty())
+        };
+        let kind = kind("event_type").or_else(|| kind("type"));
+        Self {
+            names_a_job: fields.names("job_id") || fields.names("prediction_id"),
+            has_id: fields.names("id"),
+            kind,
+        }
+    }
+
+    /// Whether the body is of the trainer's form.
+    fn is_trainers(self) -> bool {
+        self.names_a_job || (!self.has_id && self.kind.is_some())
+    }
+
+    /// Whether it is an event of a trainer, though perhaps of one that does not know its job: it then says
+    /// null, or nothing at all.
+    fn is_event(self) -> bool {
+        match self.kind {
+            Some(Kind::Dotted) => true,
+            Some(Kind::Word) => self.names_a_job,
+            None => false,
+        }
     }
 }
 
@@ -116,6 +140,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::job::JobStatus;
 
     fn read_json(body: &Value) -> Result<WebhookBody, BodyError> {
         let now = crate::domain::timestamp::from_micros(0);
@@ -125,7 +150,7 @@ mod tests {
     fn status_of(body: &Value) -> Option<JobStatus> {
         match read_json(body).expect("a body") {
             WebhookBody::Trainer(said) => said.status,
-            WebhookBody::Provider { said, .. } => panic!("not the provider's: {said:?}"),
+            other => panic!("not the trainer's: {other:?}"),
         }
     }
 
@@ -159,10 +184,29 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_a_trainer_that_does_not_know_its_job_is_told_from_a_body_that_says_nothing() {
+        for body in [
+            json!({"type": "training.status", "job_id": null, "data": {"status": "running"}}),
+            // Its own id is no job's.
+            json!({"id": "e1", "type": "notification", "job_id": null, "status": "succeeded"}),
+            json!({"event_type": "completed", "job_id": null}),
+            json!({"type": "lifecycle.stage", "job_id": "", "stage": {"key": "x"}}),
+            json!({"type": "lifecycle.stage", "stage": {"key": "validation", "status": "running"}}),
+        ] {
+            assert_eq!(read_json(&body), Ok(WebhookBody::Nameless), "{body}");
+        }
+    }
+
+    #[test]
     fn a_body_without_any_id_is_refused() {
-        for body in
-            [json!({}), json!([]), json!({"id": ""}), json!({"id": 5}), json!({"status": "x"})]
-        {
+        for body in [
+            json!({}),
+            json!([]),
+            json!({"id": ""}),
+            json!({"id": 5}),
+            json!({"status": "x"}),
+            json!({"type": "completed"}),
+        ] {
             assert_eq!(read_json(&body), Err(BodyError::NoId), "{body}");
         }
     }

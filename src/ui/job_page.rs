@@ -100,7 +100,7 @@ impl<'a> JobDetails<'a> {
     /// Numbers that are looked at first: a name, a value, and what there is to say about it.
     pub(crate) fn numbers(&self) -> Vec<(&'static str, String, &'static str)> {
         let unknown = Progress::default();
-        let progress = self.row.job().progress.as_ref().unwrap_or(&unknown);
+        let progress = self.row.progress().unwrap_or(&unknown);
         let of_total = |done: String, total: Option<u64>| match total {
             Some(total) => format!("{done} of {}", grouped(total)),
             None => done,

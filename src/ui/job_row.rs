@@ -60,6 +60,8 @@ impl<'a> Row<'a> {
             Some("gone at the provider".to_owned())
         } else if self.view.stalled_since.is_some() {
             Some("stalled".to_owned())
+        } else if self.view.trainers_failure.is_some() && self.job.status.is_terminal() {
+            Some("the trainer says so".to_owned())
         } else {
             self.view.queue_position.map(|position| format!("place {position}"))
         }
@@ -75,8 +77,8 @@ impl<'a> Row<'a> {
         model.map_or_else(|| self.id().to_owned(), clean)
     }
 
-    fn progress(&self) -> Option<&'a Progress> {
-        self.job.progress.as_ref()
+    pub(crate) fn progress(&self) -> Option<&Progress> {
+        self.view.progress.as_deref()
     }
 
     pub(crate) fn can_be_cancelled(&self) -> bool {
@@ -104,6 +106,13 @@ impl<'a> Row<'a> {
 
     /// The last line of the log, or what went wrong.
     pub(crate) fn line(&self) -> String {
+        // Of a job that has ended by it, the error says the same.
+        let is_active = self.job.status.is_active();
+        if let Some(failure) = self.view.trainers_failure.as_ref().filter(|_| is_active) {
+            let said = "the trainer says that it failed".to_owned();
+            let words = clean(failure.message);
+            return if words.is_empty() { said } else { format!("{said}: {words}") };
+        }
         let error = self.view.error_message.as_deref();
         let last = self.progress().and_then(|progress| progress.last_log.as_deref());
         clean(error.or(last).unwrap_or_default())

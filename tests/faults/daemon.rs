@@ -145,6 +145,7 @@ impl Daemon {
         let (observation, creates, is_cut) = match read.map_err(|_| 400_u16)? {
             WebhookBody::Provider { said, is_cut, .. } => (*said, true, is_cut),
             WebhookBody::Trainer(said) => (*said, false, false),
+            WebhookBody::Nameless => return Err(400),
         };
         let webhook_id = Some(webhook.id.clone()).filter(|_| !is_cut);
         Ok(Report { webhook_id, ..Report::of_call(observation, creates) })

@@ -11,4 +11,5 @@ mod people;
 mod proxies;
 mod reading;
 mod strange_values;
+mod trainer_webhooks;
 mod webhook_urls;

@@ -360,8 +360,8 @@ impl Recorder<'_> {
         self.raise(change.alarms.iter().copied(), job, source)?;
         // The end's own event has the last progress.
         let is_news = change.has_progressed && job.status.is_active();
-        if let Some(progress) = job.progress.as_ref().filter(|_| is_news) {
-            let (job_id, progress) = (job.job_id.clone(), Box::new(progress.clone()));
+        if let Some(progress) = job.shown_progress().filter(|_| is_news) {
+            let (job_id, progress) = (job.job_id.clone(), Box::new(progress.into_owned()));
             self.notices.push(Notice::JobProgress { job_id, progress });
         }
         Ok(())
@@ -498,6 +498,8 @@ fn differences(before: &Job, after: &Job) -> Map<String, Value> {
     differences.compare("error_message", &before.error_message, &after.error_message);
     differences.compare("output_url", before.whole_output_url(), after.whole_output_url());
     differences.compare("hardware_type", &before.hardware_type, &after.hardware_type);
+    let failure = |job: &Job| job.trainers_failure().map(|told| told.value.clone());
+    differences.compare("trainers_failure", failure(before), failure(after));
     differences.0
 }
 
