@@ -70,7 +70,7 @@ prop_compose! {
             (option::of(instant()), option::of(instant()), option::of(instant())),
         predict_time_micros in option::of(0_i64..3),
         (error_message, output_url, provider_status) in (text(), text(), text()),
-        (model, version, web_url) in (model(), text(), text()),
+        (model, version, web_url, run_name) in (model(), text(), text(), text()),
         progress in progress(),
         trainer in trainer(),
         missing_since in option::weighted(0.3, instant()),
@@ -81,8 +81,8 @@ prop_compose! {
         }
         Observation {
             by_provider, status, provider_status, created_at, started_at, completed_at,
-            predict_time_micros, error_message, output_url, model, version, web_url, progress,
-            trainer,
+            predict_time_micros, error_message, output_url, model, version, web_url, run_name,
+            progress, trainer,
             ..Observation::silent("replicate", "p1", source, observed_at)
         }
     }
@@ -136,6 +136,7 @@ fn known(job: &Job) -> Vec<bool> {
         job.model.is_some(),
         job.version.is_some(),
         job.web_url.is_some(),
+        job.run_name.is_some(),
         job.provider_created_at.is_some(),
         job.started_at.is_some(),
         job.completed_at.is_some(),

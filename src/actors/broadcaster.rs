@@ -15,7 +15,7 @@ use actix::prelude::*;
 use actix_web_lab::sse;
 use tokio::sync::{mpsc, watch};
 
-use super::event_replay::{Replay, as_sse, greeting};
+use super::event_replay::{Replay, as_sse, for_page, greeting, heartbeat};
 use super::job_reader::{GetLogBounds, ListEvents, Read};
 use super::webhook_ingestor::BATCH_MAX;
 use crate::config;
@@ -24,10 +24,11 @@ use crate::domain::job::JobId;
 use crate::domain::pacing::Pacer;
 
 /// How many events wait for one subscriber before it is cut off. One commit is handed out in one
-/// turn, before any subscriber can take from its buffer: this must be more than the events and the
-/// progress of the largest batch of webhooks together, or else one commit would cut off everybody.
+/// turn, before any subscriber can take from its buffer: this must hold the events of the
+/// largest batch of webhooks, what SimpleTuner's page is told beside them and their progress together, or else one
+/// commit would cut off everybody.
 const BUFFERED_EVENTS: usize = 2_048;
-const _: () = assert!(BUFFERED_EVENTS >= 3 * BATCH_MAX);
+const _: () = assert!(BUFFERED_EVENTS >= 4 * BATCH_MAX);
 /// How many of the newest events are kept in memory for those who were away for a moment.
 const REMEMBERED_EVENTS: usize = 1_024;
 /// How often the progress of one job is told at most.
@@ -172,7 +173,7 @@ pub struct Broadcaster {
     reader: Recipient<Read<ListEvents>>,
     bounds: Recipient<Read<GetLogBounds>>,
     newest: Seq,
-    recent: VecDeque<(Seq, sse::Event)>,
+    recent: VecDeque<LoggedEvent>,
     live: Vec<Listener>,
     catching_up: Vec<Returner>,
     log_streams: Vec<(IpAddr, Weak<()>)>,
@@ -205,16 +206,35 @@ impl Broadcaster {
         }
     }
 
-    /// Hands an event to all who listen and have not had it. Who has gone, or does not keep up, is
+    /// Hands what is told once to all who listen. Who has gone, or does not keep up, is
     /// let go.
-    fn tell(&mut self, event: &sse::Event, seq: Option<Seq>) {
+    fn tell(&mut self, event: &sse::Event) {
+        self.live.retain(|listener| listener.subscriber.sender.try_send(event.clone()).is_ok());
+    }
+
+    /// Hands an event of the log to all who listen, and to each whatever goes beside it.
+    fn tell_logged(&mut self, event: &LoggedEvent) {
+        let told: Vec<_> = self.told(event).collect();
         self.live.retain_mut(|listener| {
-            match seq {
-                Some(seq) if seq <= listener.position => return true,
-                Some(seq) => listener.position = seq,
-                None => {}
+            if event.seq <= listener.position {
+                return true;
             }
-            listener.subscriber.sender.try_send(event.clone()).is_ok()
+            listener.position = event.seq;
+            told.iter().all(|told| listener.subscriber.sender.try_send(told.clone()).is_ok())
+        });
+    }
+
+    /// An event of the log as it is told.
+    fn told(&self, event: &LoggedEvent) -> impl Iterator<Item = sse::Event> + use<> {
+        let beside = self.limits.simpletuner_compat.then(|| for_page(event)).flatten();
+        std::iter::once(as_sse(event)).chain(beside)
+    }
+
+    /// Tells SimpleTuner's page, by and by, that the stream is alive.
+    fn beat(&mut self, context: &mut Context<Self>) {
+        context.run_later(Duration::from_secs(self.limits.heartbeat_seconds), |this, context| {
+            this.tell(&heartbeat());
+            this.beat(context);
         });
     }
 
@@ -232,7 +252,7 @@ impl Broadcaster {
     }
 
     fn tell_notice(&mut self, notice: &Notice) {
-        self.tell(&sse::Data::new(notice.to_json()).into(), None);
+        self.tell(&sse::Data::new(notice.to_json()).into());
     }
 
     /// Sees to it that the progress that waits is told in time.
@@ -283,11 +303,13 @@ impl Broadcaster {
     /// back so far and the subscriber's buffer takes it.
     fn join(&mut self, subscriber: Subscriber, position: Seq) -> Result<(), Subscriber> {
         let missed = usize::try_from(self.newest - position).unwrap_or(0);
-        if missed > self.recent.len() || missed > subscriber.sender.capacity() {
+        // What goes beside an event takes a place of its own.
+        if missed > self.recent.len() || 2 * missed > subscriber.sender.capacity() {
             return Err(subscriber);
         }
-        for (_, event) in self.recent.iter().skip(self.recent.len() - missed) {
-            if subscriber.sender.try_send(event.clone()).is_err() {
+        let missed = self.recent.iter().skip(self.recent.len() - missed);
+        for event in missed.flat_map(|event| self.told(event)) {
+            if subscriber.sender.try_send(event).is_err() {
                 // It has gone meanwhile; nobody is left to serve.
                 return Ok(());
             }
@@ -302,12 +324,13 @@ impl Broadcaster {
     /// Hands a subscriber what it missed from the log, at its own pace, until it can join.
     fn catch_up(&mut self, subscriber: Subscriber, position: Seq, context: &mut Context<Self>) {
         let (address, sender) = (subscriber.address, subscriber.sender.downgrade());
+        let tells_page = self.limits.simpletuner_compat;
         let (reader, bounds, broadcaster) =
             (self.reader.clone(), self.bounds.clone(), context.address());
         let replay = async move {
             // It ends when the subscriber has joined or has gone, or the log cannot be read, which ends
             // its stream: it comes back by its id.
-            let replay = Replay { reader, bounds, broadcaster, subscriber };
+            let replay = Replay { reader, bounds, broadcaster, subscriber, tells_page };
             let _ = replay.from(position).await;
         };
         let replay = context.spawn(replay.into_actor(self));
@@ -321,6 +344,9 @@ impl Actor for Broadcaster {
     fn started(&mut self, context: &mut Self::Context) {
         // One message is one commit, which can tell of many jobs.
         context.set_mailbox_capacity(1024);
+        if self.limits.simpletuner_compat {
+            self.beat(context);
+        }
     }
 }
 
@@ -328,14 +354,13 @@ impl Handler<Announce> for Broadcaster {
     type Result = ();
 
     fn handle(&mut self, message: Announce, context: &mut Self::Context) {
-        for event in &message.events {
-            let told = as_sse(event);
-            self.tell(&told, Some(event.seq));
+        for event in message.events {
+            self.tell_logged(&event);
             self.newest = event.seq;
             if self.recent.len() == REMEMBERED_EVENTS {
                 self.recent.pop_front();
             }
-            self.recent.push_back((event.seq, told));
+            self.recent.push_back(event);
         }
         for job_id in &message.ended {
             self.progress.drop_waiting(job_id);

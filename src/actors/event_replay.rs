@@ -12,6 +12,7 @@ use super::broadcaster::{Broadcaster, Join, Subscriber};
 use super::job_reader::{GetLogBounds, ListEvents, Read};
 use crate::db::events::LogBounds;
 use crate::domain::event::{LoggedEvent, Seq};
+use crate::domain::simpletuner_event::{HEARTBEAT, cloud_job_update};
 use crate::domain::timestamp::now;
 
 /// How many events are read from the log at a time for those who were away for longer.
@@ -23,6 +24,8 @@ pub(super) struct Replay {
     pub(super) bounds: Recipient<Read<GetLogBounds>>,
     pub(super) broadcaster: Addr<Broadcaster>,
     pub(super) subscriber: Subscriber,
+    /// Whether SimpleTuner's page is told, too.
+    pub(super) tells_page: bool,
 }
 
 impl Replay {
@@ -53,6 +56,9 @@ impl Replay {
                 }
                 position = event.seq;
                 self.hand(as_sse(&event)).await?;
+                if let Some(update) = self.tells_page.then(|| for_page(&event)).flatten() {
+                    self.hand(update).await?;
+                }
             }
             // What was announced last may not be in this page, and the next turn tries to join.
         }
@@ -78,6 +84,19 @@ impl Replay {
 pub(super) fn as_sse(event: &LoggedEvent) -> sse::Event {
     let json = ByteString::from(event.json.as_ref());
     sse::Data::new(json).id(event.seq.to_string()).into()
+}
+
+/// What SimpleTuner's page is told beside an event of the log. It has no id: whoever comes back goes on from the
+/// event itself.
+pub(super) fn for_page(event: &LoggedEvent) -> Option<sse::Event> {
+    let json = cloud_job_update(&event.json, now())?;
+    Some(sse::Data::new(json).into())
+}
+
+/// That the stream is alive, as SimpleTuner's page listens for it.
+pub(super) fn heartbeat() -> sse::Event {
+    let data = json!({"type": HEARTBEAT, "server_time": now()});
+    sse::Data::new(data.to_string()).event(HEARTBEAT).into()
 }
 
 /// The first event of a stream. Its id is the position from which the stream goes on, so that a

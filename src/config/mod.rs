@@ -268,6 +268,9 @@ pub struct Events {
     pub max_connections: usize,
     /// The pause between two comment lines that keep a stream open, in seconds. Default 15, 1 to 300.
     pub heartbeat_seconds: u64,
+    /// Whether the stream also carries what SimpleTuner's own page listens for: events named `heartbeat`, and a
+    /// `cloud_job_update` beside each change of a state. Default true.
+    pub simpletuner_compat: bool,
     /// How long the event log reaches back, in days. Default 30, 1 to 3,650.
     pub retention_days: u32,
     /// How large the event log may be, in bytes of JSON (`events.retention_mb`). Default 512 MB, 1 MB

@@ -45,6 +45,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         max_connections_per_ip: r.whole("events.max_connections_per_ip", 1..=100_000)?,
         max_connections: r.whole("events.max_connections", 1..=100_000)?,
         heartbeat_seconds: r.whole("events.heartbeat_seconds", 1..=300)?,
+        simpletuner_compat: r.boolean("events.simpletuner_compat")?,
         retention_days: r.whole("events.retention_days", 1..=3650)?,
         retention_bytes: megabytes(r, "events.retention_mb")?,
     };
@@ -202,7 +203,7 @@ fn budget(r: &mut Reader<'_>) -> Result<Budget, ConfigError> {
     let action =
         r.text("costs.action", |text| text.parse().map_err(|_| Problem::must_be("warn or block")))?;
     let warn_at_percent = r.whole("costs.warn_at_percent", 1..=100)?;
-    Ok(Budget { limit_micro_usd, period, action, warn_at_percent })
+    Ok(Budget { limit_micro_usd, switch: None, period, action, warn_at_percent })
 }
 
 fn model_hardware(r: &mut Reader<'_>) -> Result<BTreeMap<String, String>, ConfigError> {

@@ -14,6 +14,14 @@ pub enum StoreError {
     /// There is no such job.
     #[error("Job not found: {0}")]
     NotFound(JobId),
+    /// Several jobs have an identifier that begins like this.
+    #[error("several jobs begin with {prefix}: {}", some_of(candidates))]
+    Ambiguous {
+        /// What was given.
+        prefix: String,
+        /// The jobs that it could be, at most ten.
+        candidates: Vec<JobId>,
+    },
     /// Only a finished job can be deleted.
     #[error("Job {job_id} is {status}: only a finished job can be deleted, cancel it first")]
     StillActive {
@@ -57,6 +65,11 @@ pub enum StoreError {
     Unavailable(Obstacle),
 }
 
+fn some_of(candidates: &[JobId]) -> String {
+    let ids: Vec<_> = candidates.iter().map(|id| id.0.as_str()).collect();
+    ids.join(", ")
+}
+
 impl StoreError {
     /// Whether the connection that answered this had better be opened again.
     pub fn loses_connection(&self) -> bool {
@@ -67,6 +80,7 @@ impl StoreError {
                 *obstacle != Obstacle::Locked && !obstacle.is_displacement()
             }
             Self::NotFound(_)
+            | Self::Ambiguous { .. }
             | Self::StillActive { .. }
             | Self::NotInQueue(_)
             | Self::NotWaiting { .. }

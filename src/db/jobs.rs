@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
 
 use super::connection::Connection;
 use super::error::StoreError;
@@ -17,6 +18,51 @@ use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
 use crate::domain::poll_round::{RoundScope, WayToAsk};
 use crate::domain::timestamp::{Timestamp, from_micros, to_micros};
+
+/// How many characters of an identifier are enough where only one begins so: fewer are taken for a slip.
+pub const PREFIX_CHARS_MIN: usize = 6;
+/// How many candidates are named where several do.
+const CANDIDATES_MAX: usize = 10;
+
+/// The identifier of the job that `given` means: its own, or else the only one that begins so. Where none does,
+/// it is `given` itself: whoever uses it says that there is no such job.
+///
+/// # Errors
+/// Where several begin so, or the database fails.
+pub fn resolve(connection: &mut Connection, given: String) -> Result<JobId, StoreError> {
+    let exact = on_each_backend!(&mut *connection, |c| {
+        jobs::table.find(&given).select(jobs::job_id).first::<String>(c).optional()
+    })?;
+    let chars = given.chars().count();
+    if exact.is_some() || chars < PREFIX_CHARS_MIN || given.contains('\0') {
+        return Ok(JobId(given));
+    }
+    let mut candidates = begun_by(connection, &given)?;
+    match candidates.len() {
+        0 => Ok(JobId(given)),
+        1 => Ok(candidates.remove(0)),
+        _ => Err(StoreError::Ambiguous { prefix: given, candidates }),
+    }
+}
+
+/// The jobs whose identifiers begin with a text, at most [`CANDIDATES_MAX`]. Databases do not agree on the order
+/// of texts, nor on LIKE, so that this compares the beginnings themselves: over an index of nothing but them.
+fn begun_by(connection: &mut Connection, prefix: &str) -> Result<Vec<JobId>, StoreError> {
+    let chars = i32::try_from(prefix.chars().count()).unwrap_or(i32::MAX);
+    let begins = sql::<Bool>("substr(job_id, 1, ")
+        .bind::<Integer, _>(chars)
+        .sql(") = ")
+        .bind::<Text, _>(prefix.to_owned());
+    let found = on_each_backend!(connection, |c| {
+        jobs::table
+            .filter(begins)
+            .select(jobs::job_id)
+            .order(jobs::job_id.asc())
+            .limit(CANDIDATES_MAX as i64)
+            .load::<String>(c)
+    })?;
+    Ok(found.into_iter().map(JobId).collect())
+}
 
 /// The job with this identifier.
 ///

@@ -9,6 +9,7 @@ diesel::table! {
         status -> Text,
         provider_status -> Nullable<Text>,
         config_name -> Nullable<Text>,
+        run_name -> Nullable<Text>,
         model -> Nullable<Text>,
         version -> Nullable<Text>,
         hardware_type -> Nullable<Text>,

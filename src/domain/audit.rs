@@ -207,13 +207,12 @@ fn judge(
 
 /// The fields that change only together with an event. Of a job that runs, cost and duration grow by
 /// themselves, and progress and confirmations are not in the log.
-const TOLD_FIELDS: [&str; 13] = [
+const TOLD_FIELDS: [&str; 12] = [
     "status",
     "provider_status",
     "stalled_since",
     "job_type",
     "provider",
-    "config_name",
     "created_at",
     "started_at",
     "hardware_type",
@@ -228,8 +227,11 @@ pub fn compare(job: &Job, view: &Value, seq: Seq, event: &str) -> Vec<Finding> {
     let event: Value = serde_json::from_str(event).unwrap_or_default();
     let ended = job.completed_at.map(|_| "completed_at");
     let billed = job.cost_micro_usd.map(|_| "cost_usd");
+    // A job without a name is shown by one that is made up, which earlier events did not tell.
+    let named = job.config_name.as_ref().map(|_| "config_name");
     TOLD_FIELDS
         .into_iter()
+        .chain(named)
         .chain(ended)
         .chain(billed)
         .filter(|field| view[*field] != event["job"][*field])

@@ -108,8 +108,11 @@ impl std::str::FromStr for Action {
 /// A limit on what may be spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// How much, in millionths of a dollar; None for no limit.
+    /// How much, in millionths of a dollar, where the limit is switched on; None where nobody said.
     pub limit_micro_usd: Option<i64>,
+    /// Whether somebody switched it on or off. Until then it is on where there is an amount.
+    #[serde(default)]
+    pub switch: Option<bool>,
     /// For how long.
     pub period: Period,
     /// What then.
@@ -147,9 +150,19 @@ impl Spending {
 }
 
 impl Budget {
+    /// How much may be spent, in millionths of a dollar; None for no limit.
+    pub fn limit(&self) -> Option<i64> {
+        self.limit_micro_usd.filter(|_| self.is_enabled())
+    }
+
+    /// Whether a limit is wished for. It holds once it has an amount.
+    pub fn is_enabled(&self) -> bool {
+        self.switch.unwrap_or(self.limit_micro_usd.is_some())
+    }
+
     /// How far this is used up by what was spent; None where there is no limit.
     pub fn level(&self, spent: Spending) -> Option<Level> {
-        let limit = i128::from(self.limit_micro_usd?);
+        let limit = i128::from(self.limit()?);
         let spent = i128::from(spent.total_micro_usd());
         Some(if spent >= limit {
             Level::Exceeded
@@ -162,7 +175,7 @@ impl Budget {
 
     /// What is said of it to people, once there is something to say.
     pub fn in_words(&self, spent: Spending) -> Option<String> {
-        let limit = to_usd(self.limit_micro_usd?);
+        let limit = to_usd(self.limit()?);
         let spent_usd = to_usd(spent.total_micro_usd());
         let period = self.period.as_str();
         match self.level(spent)? {
@@ -222,6 +235,7 @@ mod tests {
     fn a_budget_is_warned_of_before_it_is_used_up() {
         let budget = Budget {
             limit_micro_usd: Some(100_000_000),
+            switch: None,
             period: Period::Monthly,
             action: Action::Warn,
             warn_at_percent: 80,
@@ -240,6 +254,8 @@ mod tests {
         );
         let none = Budget { limit_micro_usd: None, ..budget };
         assert_eq!(none.level(spent(1_000, 0)), None);
+        let off = Budget { switch: Some(false), ..budget };
+        assert_eq!(off.level(spent(1_000, 0)), None);
         let nothing = Budget { limit_micro_usd: Some(0), ..budget };
         assert_eq!(nothing.level(spent(0, 0)), Some(Level::Exceeded));
     }

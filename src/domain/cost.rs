@@ -84,6 +84,16 @@ impl Prices {
         Self { machines, ..self }
     }
 
+    /// One kind of hardware, by its key.
+    pub fn get(&self, key: &str) -> Option<&Hardware> {
+        self.hardware.get(key)
+    }
+
+    /// The machine of a provider that has one.
+    pub fn machine_of(&self, provider: &str) -> Option<&str> {
+        self.machines.get(provider).map(String::as_str)
+    }
+
     /// Every kind of hardware with its key.
     pub fn hardware(&self) -> impl Iterator<Item = (&str, &Hardware)> {
         self.hardware.iter().map(|(key, hardware)| (key.as_str(), hardware))

@@ -1,5 +1,6 @@
 //! What a job is.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -195,6 +196,8 @@ pub struct Job {
     pub provider_status: Option<String>,
     /// The name of the training configuration, where the submitter gave one.
     pub config_name: Option<String>,
+    /// What the run is called in the configuration itself, where it has a name.
+    pub run_name: Option<String>,
     /// The provider's name of what runs, for example `simpletuner/advanced-trainer`.
     pub model: Option<String>,
     /// The version of what runs.
@@ -248,6 +251,7 @@ impl Job {
             status: JobStatus::Pending,
             provider_status: None,
             config_name: None,
+            run_name: None,
             model: None,
             version: None,
             hardware_type: None,
@@ -283,6 +287,22 @@ impl Job {
     /// Whether it was submitted through this daemon: it then has an identifier of ours.
     pub fn is_submitted(&self) -> bool {
         self.provider_job_id.as_deref() != Some(&self.job_id.0)
+    }
+
+    /// What people know the job by: the name of its configuration or of its run, else its model and when it was made.
+    /// None where not even its model is known.
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        if let Some(name) = self.config_name.as_deref().or(self.run_name.as_deref()) {
+            return Some(name.into());
+        }
+        let model = self.model.as_deref()?;
+        let model = model.rsplit('/').next().unwrap_or(model);
+        Some(format!("{model} {}", self.created_at.format("%Y-%m-%d %H:%M")).into())
+    }
+
+    /// When it began to wait: since then it waits here, or at its provider where others submitted it.
+    pub fn queued_at(&self) -> Option<Timestamp> {
+        if self.is_submitted() { Some(self.first_seen_at) } else { self.provider_created_at }
     }
 
     /// What the provider calls the job's state; of a job that it does not know any more, `gone`.

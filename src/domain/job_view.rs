@@ -9,7 +9,7 @@ use super::cost::{Prices, to_usd};
 use super::job::{Job, JobId, JobStatus, JobType};
 use super::job_texts::{CutTexts, ERROR_BYTES_MIN, TOGETHER_BYTES_MAX, json_bytes, shortened};
 use super::observation::Source;
-use super::progress::Progress;
+use super::progress::{Progress, Stage};
 use super::timestamp::Timestamp;
 
 /// A job as clients see it at one moment.
@@ -19,8 +19,11 @@ pub struct JobView<'a> {
     pub(crate) job_type: JobType,
     pub(crate) provider: &'a str,
     pub(crate) status: JobStatus,
-    pub(crate) config_name: Option<&'a str>,
+    /// What people know the job by ([`Job::name`]).
+    pub(crate) config_name: Option<Cow<'a, str>>,
     pub(crate) created_at: Timestamp,
+    /// When it began to wait.
+    pub(crate) queued_at: Option<Timestamp>,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) completed_at: Option<Timestamp>,
     pub(crate) cost_usd: Option<f64>,
@@ -46,9 +49,6 @@ pub struct JobView<'a> {
     pub(crate) stalled_since: Option<Timestamp>,
     /// Since when the provider is asked to end the job, until it has.
     pub(crate) cancel_requested_at: Option<Timestamp>,
-    /// Its place among those that wait to be handed to the provider, where it is one and this was looked up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) queue_position: Option<usize>,
     pub(crate) cost_is_estimate: bool,
     pub(crate) confirmed_at: Option<Timestamp>,
     pub(crate) confirmed_by: Option<Source>,
@@ -56,6 +56,9 @@ pub struct JobView<'a> {
     /// What the trainer says of its failure, until the provider confirms how the job ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trainers_failure: Option<TrainersFailure<'a>>,
+    /// Left out of events.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    now: Option<Now>,
 }
 
 /// A failure by the trainer's word alone.
@@ -82,8 +85,9 @@ impl<'a> JobView<'a> {
             job_type: job.job_type,
             provider: &job.provider,
             status: job.status,
-            config_name: job.config_name.as_deref(),
+            config_name: job.name(),
             created_at: job.created_at,
+            queued_at: job.queued_at(),
             started_at: job.started_at,
             completed_at: ended_at,
             cost_usd: job.cost_micro_usd.or(estimate).map(to_usd),
@@ -102,7 +106,6 @@ impl<'a> JobView<'a> {
             provider_status: job.provider_word(),
             stalled_since: job.stalled_since(),
             cancel_requested_at: job.cancel_requested_at.filter(|_| job.status.is_active()),
-            queue_position: None,
             cost_is_estimate: estimate.is_some(),
             confirmed_at: job.confirmed_at,
             confirmed_by: job.confirmed_by(),
@@ -110,15 +113,25 @@ impl<'a> JobView<'a> {
             trainers_failure: job
                 .trainers_failure()
                 .map(|told| TrainersFailure { message: &told.value, at: told.at() }),
+            now: None,
         }
     }
 }
 
-impl JobView<'_> {
-    /// The same, with the job's place in the queue.
+impl<'a> JobView<'a> {
+    /// The same, with what only holds at this moment: the job's place in the queue, where it has one, and how far it is
+    /// where it runs.
     #[must_use]
-    pub fn at_position(self, queue_position: Option<usize>) -> Self {
-        Self { queue_position, ..self }
+    pub fn at(self, place: Option<Place>) -> Self {
+        let inline = self.progress.as_deref().filter(|_| self.status == JobStatus::Running);
+        let now = Now {
+            queue_position: place.map(|place| place.position),
+            estimated_wait_seconds: place.and_then(|place| place.estimated_wait_seconds),
+            inline_stage: inline.and_then(|progress| progress.stage.clone()),
+            inline_log: inline.and_then(|progress| progress.last_log.clone()),
+            inline_progress: inline.and_then(|progress| progress.progress),
+        };
+        Self { now: Some(now), ..self }
     }
 }
 
@@ -144,6 +157,32 @@ fn error_that_fits(job: &Job) -> (Option<Cow<'_, str>>, CutTexts) {
     }
 }
 
+impl JobView<'_> {
+    /// The job's place in the queue, where it has one and this was looked up.
+    pub(crate) fn queue_position(&self) -> Option<usize> {
+        self.now.as_ref()?.queue_position
+    }
+}
+
+/// The place of a job in the queue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Which one it is, from 1.
+    pub position: usize,
+    /// For about how long it will still wait, in seconds.
+    pub estimated_wait_seconds: Option<f64>,
+}
+
+/// What holds of a job at one moment, and is in no event: SimpleTuner's page shows it beside the job.
+#[derive(Debug, Serialize)]
+struct Now {
+    queue_position: Option<usize>,
+    estimated_wait_seconds: Option<f64>,
+    inline_stage: Option<Stage>,
+    inline_log: Option<String>,
+    inline_progress: Option<f64>,
+}
+
 /// What the provider tells of a job besides the common fields. Unknown values are left out.
 #[derive(Debug)]
 struct Metadata<'a>(&'a Job);
@@ -156,6 +195,9 @@ impl Serialize for Metadata<'_> {
             ("model", &job.model),
             ("version", &job.version),
             ("web_url", &job.web_url),
+            // Two names of one thing, of which clients read either.
+            ("tracker_run_name", &job.run_name),
+            ("run_name", &job.run_name),
         ];
         let mut map = serializer.serialize_map(None)?;
         for (key, value) in entries {

@@ -34,6 +34,7 @@ pub mod queue_view;
 pub mod rate_budget;
 pub mod session;
 pub mod signature;
+pub mod simpletuner_event;
 pub mod submission;
 pub mod timeline;
 pub mod timestamp;

@@ -110,6 +110,8 @@ pub struct Observation {
     pub version: Option<String>,
     /// The page about the job on the provider's site.
     pub web_url: Option<String>,
+    /// What the run is called in its inputs.
+    pub run_name: Option<String>,
     /// The progress, where the source carried a log.
     pub progress: Option<ProgressReading>,
     /// The log itself, where the source carried one. It is stored, not merged.
@@ -148,6 +150,7 @@ impl Observation {
             model: None,
             version: None,
             web_url: None,
+            run_name: None,
             progress: None,
             logs: None,
             cut: CutTexts::default(),
@@ -180,6 +183,7 @@ impl Observation {
             &self.model,
             &self.version,
             &self.web_url,
+            &self.run_name,
         ];
         let failure = self.trainer.as_ref().and_then(|word| word.failure.as_ref());
         let failure = failure.map(|told| &told.value);
@@ -202,6 +206,7 @@ impl Observation {
             model: self.model.as_ref().map(clean),
             version: self.version.as_ref().map(clean),
             web_url: self.web_url.as_ref().map(clean),
+            run_name: self.run_name.as_ref().map(clean),
             ..self.clone()
         })
     }
@@ -420,6 +425,7 @@ fn merge_state(job: &mut Job, observation: &Observation) {
 
 /// Every other value that the job has of its provider.
 fn merge_values(job: &mut Job, observation: &Observation) {
+    let is_ours = job.is_submitted();
     job.first_seen_at = job.first_seen_at.min(observation.observed_at);
     job.provider_created_at = least(job.provider_created_at, observation.created_at);
     job.created_at = job.provider_created_at.unwrap_or(job.first_seen_at);
@@ -427,6 +433,12 @@ fn merge_values(job: &mut Job, observation: &Observation) {
     keep_least(&mut job.model, &observation.model);
     keep_least(&mut job.version, &observation.version);
     keep_least(&mut job.web_url, &observation.web_url);
+    // What our own users called theirs stays.
+    for name in [&mut job.config_name, &mut job.run_name] {
+        if !is_ours || name.is_none() {
+            keep_least(name, &observation.run_name);
+        }
+    }
 
     let weight = observation.weight();
     let from = &mut job.provenance;
@@ -661,10 +673,11 @@ mod tests {
             model: text(),
             version: text(),
             web_url: text(),
+            run_name: text(),
             ..silent(1)
         };
         let stored = format!("{:?}", said.storable());
-        assert_eq!((stored.matches("a\u{fffd}b").count(), stored.matches("\\0").count()), (7, 0));
+        assert_eq!((stored.matches("a\u{fffd}b").count(), stored.matches("\\0").count()), (8, 0));
         assert!(matches!(silent(1).storable(), Cow::Borrowed(_)), "most hold none");
     }
 }

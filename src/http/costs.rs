@@ -52,18 +52,18 @@ pub(super) async fn limit_status(
     let level = budget.level(spending);
     let (period_started_at, period_ends_at) = budget.period.around(now());
     let spent = spending.total_micro_usd();
-    let percent_used = match budget.limit_micro_usd {
+    let percent_used = match budget.limit() {
         Some(limit) if limit > 0 => (spent as f64 / limit as f64 * 1_000.0).round() / 10.0,
         Some(_) => 100.0,
         None => 0.0,
     };
-    let message = match budget.limit_micro_usd {
+    let message = match budget.limit() {
         Some(_) => budget.in_words(spending),
         None => Some("Cost limits not configured".to_owned()),
     };
     Ok(Json(json!({
-        "enabled": budget.limit_micro_usd.is_some(),
-        "limit_amount": budget.limit_micro_usd.map(to_usd),
+        "enabled": budget.limit().is_some(),
+        "limit_amount": budget.limit().map(to_usd),
         "period": budget.period,
         "action": budget.action,
         "current_spend": to_usd(spent),
@@ -171,38 +171,43 @@ fn hardware_of(fields: &Map<String, Value>, gateway: &Gateway) -> Result<String,
     Ok(text("hardware").unwrap_or(HARDWARE_DEFAULT).to_owned())
 }
 
+fn bad(field: &str, problem: &str) -> ApiError {
+    ApiError::BadValue { field: field.to_owned(), problem: problem.to_owned() }
+}
+
+/// A limit in millionths of a dollar; None where there is to be none.
+fn limit_amount(amount: &Value) -> Result<Option<i64>, ApiError> {
+    if amount.is_null() {
+        return Ok(None);
+    }
+    let usd = amount.as_f64().filter(|usd| (0.0..=LIMIT_USD_MAX).contains(usd));
+    let usd = usd.ok_or_else(|| {
+        bad("cost_limit_amount", "a number of dollars from 0 (none) to 1000000000, or null")
+    })?;
+    Ok(Some((usd * 1e6).round() as i64))
+}
+
 /// The budget with what a client has sent laid over it; None where it sent nothing of it.
 pub(super) fn changed_budget(
     fields: &Map<String, Value>,
     mut budget: Budget,
 ) -> Result<Option<Budget>, ApiError> {
-    let bad = |field: &str, problem: &str| ApiError::BadValue {
-        field: field.to_owned(),
-        problem: problem.to_owned(),
-    };
     let mut is_given = false;
     let mut given = |field: &str| fields.get(field).inspect(|_| is_given = true);
-    if let Some(amount) = given("cost_limit_amount") {
-        budget.limit_micro_usd = match amount {
-            Value::Null => None,
-            amount => {
-                let usd = amount.as_f64().filter(|usd| (0.0..=LIMIT_USD_MAX).contains(usd));
-                let usd = usd.ok_or_else(|| {
-                    bad("cost_limit_amount", "a number of dollars from 0 to 1000000000, or null")
-                })?;
-                Some((usd * 1e6).round() as i64)
-            }
-        };
+    let amount = given("cost_limit_amount");
+    if let Some(amount) = amount {
+        // Clients write 0 for none, since they need a number.
+        budget.limit_micro_usd = limit_amount(amount)?.filter(|micro_usd| *micro_usd > 0);
+        budget.switch = Some(budget.limit_micro_usd.is_some());
     }
     if let Some(enabled) = given("cost_limit_enabled") {
-        match (enabled.as_bool(), budget.limit_micro_usd) {
-            (Some(false), _) => budget.limit_micro_usd = None,
-            (Some(true), Some(_)) => {}
-            (Some(true), None) => {
-                return Err(bad("cost_limit_amount", "it is needed for a limit"));
-            }
-            (None, _) => return Err(bad("cost_limit_enabled", "true or false is needed")),
+        let enabled = enabled.as_bool();
+        let enabled =
+            enabled.ok_or_else(|| bad("cost_limit_enabled", "true or false is needed"))?;
+        if enabled && amount.is_some_and(Value::is_null) {
+            return Err(bad("cost_limit_amount", "it is needed for a limit"));
         }
+        budget.switch = Some(enabled);
     }
     if let Some(period) = given("cost_limit_period") {
         let word = period.as_str().ok_or_else(|| bad("cost_limit_period", "a text is needed"))?;

@@ -292,6 +292,10 @@ fn of_store(error: &StoreError) -> Face {
         StoreError::NotFound(job_id) => {
             Face::new(StatusCode::NOT_FOUND, "job_not_found").with(json!({"job_id": job_id}))
         }
+        StoreError::Ambiguous { prefix, candidates } => {
+            Face::new(StatusCode::CONFLICT, "ambiguous_id")
+                .with(json!({"prefix": prefix, "candidates": candidates}))
+        }
         StoreError::StillActive { job_id, status } => Face::new(StatusCode::CONFLICT, "job_active")
             .with(json!({"job_id": job_id, "status": status})),
         StoreError::Finished { job_id, status } => Face::new(StatusCode::CONFLICT, "job_finished")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, Responder};
 use actix_web_lab::sse;
 use tokio::sync::mpsc;
@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::client_address::client_address;
 use super::error::ApiError;
 use super::events::{as_stream, last_event_id};
+use super::job_path::JobPath;
 use super::query::Query;
 use super::same_request::is_head;
 use super::{Gateway, job_logs, jobs};
@@ -33,7 +34,7 @@ const WAITS_FOR_END_MAX: u32 = 40;
 /// was rewritten begins again after `event: reset`.
 pub(super) async fn stream(
     request: HttpRequest,
-    id: Path<String>,
+    id: JobPath,
     gateway: Data<Gateway>,
 ) -> Result<impl Responder, ApiError> {
     let after = Query::of(&request).integer("after", 0..=u32::MAX, 0)?;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::job_path::JobPath;
 use super::query::Query;
 use super::{Gateway, jobs};
 use crate::actors::job_reader::{GetKeptLog, Read};
@@ -26,7 +27,7 @@ const LINES_MAX: u32 = 100_000;
 /// it, as a terminal would show them.
 pub(super) async fn get(
     request: HttpRequest,
-    id: Path<String>,
+    id: JobPath,
     gateway: Data<Gateway>,
 ) -> Result<Json<Value>, ApiError> {
     let parameters = Query::of(&request);
@@ -60,7 +61,7 @@ pub(super) async fn get(
 ///
 /// The log as the provider has it, as a file of text.
 pub(super) async fn download(
-    id: Path<String>,
+    id: JobPath,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let job = jobs::find(&gateway, id.into_inner()).await?;

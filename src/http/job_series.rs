@@ -1,9 +1,10 @@
 //! The curves of one job.
 
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Json};
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::job_path::JobPath;
 use super::{Gateway, jobs, progress};
 use crate::actors::job_reader::{GetSeries, Read};
 use crate::domain::job::JobId;
@@ -23,10 +24,7 @@ pub(super) struct JobSeries {
 ///
 /// Of a running job the log is looked at first, as by everyone who asks within its time to live. A job
 /// without a curve has empty columns.
-pub(super) async fn get(
-    id: Path<String>,
-    gateway: Data<Gateway>,
-) -> Result<Json<JobSeries>, ApiError> {
+pub(super) async fn get(id: JobPath, gateway: Data<Gateway>) -> Result<Json<JobSeries>, ApiError> {
     let job = jobs::find(&gateway, id.into_inner()).await?;
     let job_id = job.job_id.clone();
     let (progress, _) = progress::current(&gateway, job).await;

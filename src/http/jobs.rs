@@ -1,14 +1,16 @@
 //! Jobs: list, get, sync, cancel, delete.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actix_web::http::header::ContentType;
-use actix_web::web::{Bytes, Data, Json, Path, Payload};
+use actix_web::web::{Bytes, Data, Json, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::job_path::JobPath;
 use super::query::{Query, read_json};
 use super::{Gateway, provider_filter, queue};
 use crate::actors::canceller::{CancelAnswer, CancelJob};
@@ -19,7 +21,7 @@ use crate::actors::syncer::{SyncJobs, Synced};
 use crate::db::error::StoreError;
 use crate::domain::job::{Job, JobId, JobStatus, JobType, UnknownWord};
 use crate::domain::job_query::{JobQuery, JobSort, LIMIT_DEFAULT, LIMIT_MAX};
-use crate::domain::job_view::JobView;
+use crate::domain::job_view::{JobView, Place};
 use crate::domain::timestamp::now;
 use crate::provider::{ProviderError, replicate};
 
@@ -82,11 +84,10 @@ async fn page(gateway: &Gateway, query: JobQuery, sync: Option<Value>) -> Result
     let (jobs, total) = gateway.asker.ask(&gateway.reader, Read(ListJobs(query))).await?;
     let now = now();
     let has_waiting = jobs.iter().any(may_have_position);
-    let position = if has_waiting { Some(queue::positions(gateway).await?) } else { None };
-    let views = jobs.iter().map(|job| {
-        let place = position.as_ref().and_then(|position| position(&job.job_id));
-        JobView::new(job, &gateway.prices, now).at_position(place)
-    });
+    let places = if has_waiting { queue::places(gateway).await? } else { HashMap::new() };
+    let views = jobs
+        .iter()
+        .map(|job| JobView::new(job, &gateway.prices, now).at(places.get(&job.job_id).copied()));
     let jobs: Vec<_> = views.collect();
     #[derive(serde::Serialize)]
     struct Page<'a> {
@@ -115,14 +116,19 @@ fn sync_report(round: Result<Round, ApiError>) -> Value {
 }
 
 /// `GET /api/cloud/jobs/{id}`
-pub(super) async fn get(id: Path<String>, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn get(id: JobPath, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
     let job = find(&gateway, id.into_inner()).await?;
-    let mut view = JobView::new(&job, &gateway.prices, now());
-    if may_have_position(&job) {
-        let position = queue::positions(&gateway).await?;
-        view = view.at_position(position(&job.job_id));
-    }
+    let place = place_of(&gateway, &job).await?;
+    let view = JobView::new(&job, &gateway.prices, now()).at(place);
     Ok(Json(json!({"job": view})))
+}
+
+/// The place of a job in the queue, where it has one.
+pub(super) async fn place_of(gateway: &Gateway, job: &Job) -> Result<Option<Place>, ApiError> {
+    match may_have_position(job) {
+        true => Ok(queue::places(gateway).await?.remove(&job.job_id)),
+        false => Ok(None),
+    }
 }
 
 /// Whether a job may wait in the queue.
@@ -131,11 +137,8 @@ pub(super) fn may_have_position(job: &Job) -> bool {
 }
 
 /// `GET /api/cloud/jobs/{id}/timeline`
-pub(super) async fn timeline(
-    id: Path<String>,
-    gateway: Data<Gateway>,
-) -> Result<Json<Value>, ApiError> {
-    let job_id = JobId(id.into_inner());
+pub(super) async fn timeline(id: JobPath, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+    let job_id = id.0;
     let timeline = gateway.asker.ask(&gateway.reader, Read(GetTimeline(job_id.clone()))).await?;
     Ok(Json(json!({
         "job_id": job_id,
@@ -191,11 +194,8 @@ pub(super) async fn sync(
 /// `POST /api/cloud/jobs/{id}/cancel`
 ///
 /// 200 where the job has ended; 202 where its provider is asked until it has.
-pub(super) async fn cancel(
-    id: Path<String>,
-    gateway: Data<Gateway>,
-) -> Result<HttpResponse, ApiError> {
-    let job_id = JobId(id.into_inner());
+pub(super) async fn cancel(id: JobPath, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    let job_id = id.0;
     let message = CancelJob { job_id: job_id.clone() };
     let answer = gateway.asker.ask_abroad(&gateway.canceller, message).await?;
     let job = find(&gateway, job_id.0).await?;
@@ -223,11 +223,8 @@ pub(super) async fn cancel(
 }
 
 /// `DELETE /api/cloud/jobs/{id}`
-pub(super) async fn delete(
-    id: Path<String>,
-    gateway: Data<Gateway>,
-) -> Result<Json<Value>, ApiError> {
-    let job_id = JobId(id.into_inner());
+pub(super) async fn delete(id: JobPath, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+    let job_id = id.0;
     gateway.asker.ask(&gateway.store, DeleteJob { job_id: job_id.clone() }).await?;
     Ok(Json(json!({"success": true, "job_id": job_id})))
 }

@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod job_log_stream;
 mod job_logs;
+mod job_path;
 mod job_series;
 mod job_texts;
 mod jobs;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Json};
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::job_path::JobPath;
 use super::{Gateway, jobs};
 use crate::actors::log_watcher::LookAtLog;
 use crate::domain::job::{Job, JobId, JobStatus};
@@ -27,7 +28,7 @@ pub(super) struct InlineProgress {
 /// A job that is not running answers nulls. Where the provider does not answer, the last known
 /// progress does: no answer is no progress, and an error is no line of a log.
 pub(super) async fn inline_progress(
-    id: Path<String>,
+    id: JobPath,
     gateway: Data<Gateway>,
 ) -> Result<Json<InlineProgress>, ApiError> {
     let job = jobs::find(&gateway, id.into_inner()).await?;

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::error::ApiError;
 use super::query::require_json;
+use super::submit::PROFILE_DEFAULT;
 use super::{Gateway, costs};
 use crate::actors::accountant::LookAtBudget;
 use crate::actors::job_store::ChangeBudget;
@@ -14,6 +15,7 @@ use crate::actors::poller::{GetWebhookUrl, SetWebhookUrl};
 use crate::actors::provider_client::FetchAccount;
 use crate::domain::budget::Budget;
 use crate::domain::cost::{Hardware, to_usd};
+use crate::domain::submission::{PROFILES, profile_model};
 use crate::domain::timestamp::now;
 use crate::domain::webhook_urls;
 use crate::provider::registry::ProviderSetup;
@@ -25,13 +27,12 @@ pub(super) async fn list(gateway: Data<Gateway>) -> Json<Value> {
 }
 
 fn entry(gateway: &Gateway, setup: &ProviderSetup) -> Value {
-    let profile = |(id, hardware): (&str, &Hardware)| {
-        json!({
-            "id": id,
-            "name": hardware.name,
-            "cost_per_second_usd": hardware.micro_usd_per_second(now()).map(to_usd),
-        })
-    };
+    // Only what can be submitted: a provider that runs one thing alone takes no choice.
+    let is_choice = setup.capabilities.chooses_model;
+    let profiles: Vec<_> = PROFILES.iter().filter(|_| is_choice).copied().collect();
+    let usual = is_choice.then_some(PROFILE_DEFAULT);
+    let hardware = usual.or_else(|| gateway.prices.machine_of(setup.name));
+    let usual_hardware = hardware.and_then(|id| gateway.prices.get(id));
     json!({
         "id": setup.name,
         "name": setup.title,
@@ -39,8 +40,36 @@ fn entry(gateway: &Gateway, setup: &ProviderSetup) -> Value {
         "coming_soon": false,
         "set_up_by": setup.set_up_by,
         "capabilities": setup.capabilities,
-        "hardware_profiles": gateway.prices.hardware().map(profile).collect::<Vec<_>>(),
+        "hardware": usual_hardware.map(|hardware| hardware.name.as_str()).or(hardware),
+        "hardware_profile": usual,
+        "cost_per_hour": usual_hardware.and_then(cost_per_second).map(per_hour),
+        "model": usual.and_then(|profile| profile_model(profile).ok()),
+        "hardware_profiles": profiles.iter().map(|id| profile(gateway, id)).collect::<Vec<_>>(),
     })
+}
+
+/// A machine that can be asked for, as SimpleTuner's page shows it, with the names that this had before.
+fn profile(gateway: &Gateway, id: &str) -> Value {
+    let hardware = gateway.prices.get(id);
+    let name = hardware.map_or(id, |hardware| &hardware.name);
+    let price = hardware.and_then(cost_per_second);
+    json!({
+        "id": id,
+        "label": name,
+        "name": name,
+        "hardware_type": id,
+        "cost_per_second": price.map(to_usd),
+        "cost_per_second_usd": price.map(to_usd),
+        "cost_per_hour": price.map(per_hour),
+    })
+}
+
+fn cost_per_second(hardware: &Hardware) -> Option<i64> {
+    hardware.micro_usd_per_second(now())
+}
+
+fn per_hour(micro_usd_per_second: i64) -> f64 {
+    to_usd(micro_usd_per_second * 3_600)
 }
 
 /// `GET /api/cloud/providers/{provider}/config`
@@ -67,8 +96,9 @@ fn view(setup: &ProviderSetup, webhook_url: Option<&Url>, budget: Budget) -> Val
             "webhook_allowed_ips": allowed_ips,
             "has_api_token": setup.has_token,
             "has_webhook_secret": webhooks.secret.is_some(),
-            "cost_limit_enabled": budget.limit_micro_usd.is_some(),
-            "cost_limit_amount": budget.limit_micro_usd.map(to_usd),
+            "cost_limit_enabled": budget.is_enabled(),
+            // A number always: SimpleTuner's command line formats it as one.
+            "cost_limit_amount": to_usd(budget.limit_micro_usd.unwrap_or(0)),
             "cost_limit_period": budget.period,
             "cost_limit_action": budget.action,
         },

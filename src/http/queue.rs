@@ -1,22 +1,24 @@
 //! The queue of jobs that wait for their provider, and what is under way.
 
 use actix_web::HttpRequest;
-use actix_web::web::{Data, Json, Path, Payload};
+use actix_web::web::{Data, Json, Payload};
+use std::collections::HashMap;
+
 use chrono::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Gateway;
 use super::error::ApiError;
+use super::job_path::JobPath;
 use super::query::{Query, require_json};
 use crate::actors::dispatcher::ProcessQueue;
 use crate::actors::job_reader::Read;
-use crate::actors::job_reader::queue::{
-    GetOpenEntries, GetQueue, GetQueueEntry, ListEndedEntries, QueueSnapshot,
-};
+use crate::actors::job_reader::queue::{GetQueue, GetQueueEntry, ListEndedEntries, QueueSnapshot};
 use crate::actors::job_store::queue::{CleanUpQueue, ConfigureQueue, Prioritize};
 use crate::db::queue::QueueSetting;
 use crate::domain::job::{JobId, UnknownWord};
+use crate::domain::job_view::Place;
 use crate::domain::queue::{Limits, Priority, QueueEntry, QueueStatus, Schedule, estimate_waits};
 use crate::domain::queue_view::{EntryView, median};
 use crate::domain::timestamp::now;
@@ -141,11 +143,8 @@ pub(super) async fn stats(gateway: Data<Gateway>) -> Result<Json<Value>, ApiErro
 }
 
 /// `GET /api/queue/position/{job_id}`
-pub(super) async fn position(
-    id: Path<String>,
-    gateway: Data<Gateway>,
-) -> Result<Json<Value>, ApiError> {
-    let question = GetQueueEntry(JobId(id.into_inner()));
+pub(super) async fn position(id: JobPath, gateway: Data<Gateway>) -> Result<Json<Value>, ApiError> {
+    let question = GetQueueEntry(id.0);
     let entry = gateway.asker.ask(&gateway.reader, Read(question)).await?;
     let snapshot = snapshot(&gateway).await?;
     let queue = Queue::new(&snapshot);
@@ -168,25 +167,18 @@ pub(super) async fn snapshot(gateway: &Gateway) -> Result<QueueSnapshot, ApiErro
     gateway.asker.ask(&gateway.reader, Read(GetQueue { limits })).await
 }
 
-/// The place of a job among those that wait, where it is one.
-pub(super) async fn positions(
-    gateway: &Gateway,
-) -> Result<impl Fn(&JobId) -> Option<usize> + use<>, ApiError> {
-    let question = GetOpenEntries { limits: gateway.config.queue.limits() };
-    let (entries, limits) = gateway.asker.ask(&gateway.reader, Read(question)).await?;
-    let schedule = Schedule::new(&entries, limits, now());
-    let places: std::collections::HashMap<JobId, usize> = entries
-        .iter()
-        .filter_map(|entry| Some((entry.job_id.clone(), schedule.position(&entry.job_id)?)))
-        .collect();
-    Ok(move |job_id: &JobId| places.get(job_id).copied())
+/// The places of the jobs that wait.
+pub(super) async fn places(gateway: &Gateway) -> Result<HashMap<JobId, Place>, ApiError> {
+    let snapshot = snapshot(gateway).await?;
+    let queue = Queue::new(&snapshot);
+    Ok(snapshot.entries.iter().filter_map(|entry| queue.place(&entry.job_id)).collect())
 }
 
 /// The queue at one moment, as clients see it.
 pub(super) struct Queue<'a> {
     snapshot: &'a QueueSnapshot,
     schedule: Schedule<'a>,
-    waits: std::collections::HashMap<JobId, f64>,
+    waits: HashMap<JobId, f64>,
 }
 
 impl<'a> Queue<'a> {
@@ -206,6 +198,13 @@ impl<'a> Queue<'a> {
         let mut entries: Vec<_> = self.snapshot.entries.iter().collect();
         entries.sort_by_key(|entry| (self.schedule.position(&entry.job_id), entry.id));
         entries
+    }
+
+    /// A job's place among those that wait, where it has one.
+    fn place(&self, job_id: &JobId) -> Option<(JobId, Place)> {
+        let estimated_wait_seconds = self.waits.get(job_id).copied();
+        let position = self.schedule.position(job_id)?;
+        Some((job_id.clone(), Place { position, estimated_wait_seconds }))
     }
 
     /// An entry in its place.
@@ -290,12 +289,12 @@ pub(super) struct NewPriority {
 pub(super) async fn prioritize(
     request: HttpRequest,
     payload: Payload,
-    id: Path<String>,
+    id: JobPath,
     gateway: Data<Gateway>,
 ) -> Result<Json<Value>, ApiError> {
     let NewPriority { priority } = require_json(&request, payload).await?;
     let priority = priority.map(PriorityWord::read).transpose()?;
-    let message = Prioritize { job_id: JobId(id.into_inner()), priority };
+    let message = Prioritize { job_id: id.0, priority };
     let (before, after) = gateway.asker.ask(&gateway.store, message).await?;
     Ok(Json(json!({
         "success": true,

@@ -28,7 +28,7 @@ use crate::provider::replicate;
 /// The longest name, key or identifier that is taken, in characters.
 const TEXT_CHARS_MAX: usize = 200;
 /// The machine on which SimpleTuner's own client trains where none is asked for.
-const PROFILE_DEFAULT: &str = "h100";
+pub(super) const PROFILE_DEFAULT: &str = "h100";
 
 /// What a client asks for. SimpleTuner's client sends more, which is of no use here.
 #[derive(Debug, Deserialize)]
@@ -151,7 +151,9 @@ impl SubmitRequest {
             (None, None) => return Err(bad("config", "give config or input")),
         };
         let names = secrets.names();
-        Ok((Order { target, payload, destination, webhook_url, secrets: names }, secrets))
+        let run_name = text("tracker_run_name", self.tracker_run_name.clone())?;
+        let order = Order { target, payload, destination, run_name, webhook_url, secrets: names };
+        Ok((order, secrets))
     }
 
     /// The model to which a training writes its result.
@@ -301,10 +303,12 @@ impl SubmitRequest {
         });
         let priority = self.priority.map(PriorityWord::read).transpose()?;
         Ok(NewSubmission {
-            job_id: JobId(Uuid::now_v7().to_string()),
+            // Clients show the first 8 characters, so these must differ, also between jobs of one moment: the time would
+            // not do. Nothing rests on the order of identifiers.
+            job_id: JobId(Uuid::new_v4().to_string()),
             provider,
+            config_name: text("config_name", self.config_name)?.or_else(|| order.run_name()),
             order,
-            config_name: text("config_name", self.config_name.or(self.tracker_run_name))?,
             user_id: text("user_id", user_id)?,
             priority: priority.unwrap_or(Priority::NORMAL),
             max_attempts,

@@ -73,6 +73,15 @@ impl Fields {
         }
     }
 
+    /// The value of a field of at most so many bytes, where that can be read.
+    pub(super) fn peek<T: DeserializeOwned>(&self, name: &str, bytes_max: usize) -> Option<T> {
+        let text = self.texts.get(name)?.get();
+        if text.len() > bytes_max {
+            return None;
+        }
+        read::<Option<T>>(text.as_bytes()).ok()?
+    }
+
     /// The object, with the fields that can be read.
     pub(super) fn into_value(self) -> Value {
         let read_one = |(name, text): (String, Box<RawValue>)| {

@@ -4,7 +4,7 @@ use super::sparkline::Sparkline;
 use super::text::{self, Ago, NONE, capitalised};
 use crate::domain::cost::Prices;
 use crate::domain::job::{Job, JobStatus};
-use crate::domain::job_view::JobView;
+use crate::domain::job_view::{JobView, Place};
 use crate::domain::observation::Source;
 use crate::domain::progress::{PackedSeries, Progress};
 use crate::domain::timestamp::Timestamp;
@@ -23,11 +23,11 @@ impl<'a> Row<'a> {
     pub(crate) fn new(
         job: &'a Job,
         series: Option<&PackedSeries>,
-        queue_position: Option<usize>,
+        place: Option<Place>,
         prices: &Prices,
         now: Timestamp,
     ) -> Self {
-        let view = JobView::new(job, prices, now).at_position(queue_position);
+        let view = JobView::new(job, prices, now).at(place);
         let curve = series.and_then(|packed| Sparkline::of_loss(&packed.unpack()));
         Self { job, view, curve, now }
     }
@@ -63,7 +63,7 @@ impl<'a> Row<'a> {
         } else if self.view.trainers_failure.is_some() && self.job.status.is_terminal() {
             Some("the trainer says so".to_owned())
         } else {
-            self.view.queue_position.map(|position| format!("place {position}"))
+            self.view.queue_position().map(|position| format!("place {position}"))
         }
     }
 

@@ -21,6 +21,9 @@ pub(crate) struct Settings {
     pub(crate) polling_state: String,
     /// A provider by whose configuration the limit is set; it holds for all.
     pub(crate) budget_provider: &'static str,
+    /// Whether spending is to be limited.
+    pub(crate) is_limited: bool,
+    /// The limit, also while it is switched off.
     pub(crate) limit_usd: Option<f64>,
     pub(crate) spending_state: String,
     /// Each period, and whether it is the one in force.

@@ -190,7 +190,7 @@ async fn hardware_is_listed_with_the_price_that_holds_today() {
 }
 
 #[rstest]
-#[case::no_amount(json!({"cost_limit_enabled": true}), 422)]
+#[case::no_amount(json!({"cost_limit_enabled": true, "cost_limit_amount": null}), 422)]
 #[case::negative(json!({"cost_limit_amount": -1}), 422)]
 #[case::text(json!({"cost_limit_amount": "5"}), 422)]
 #[case::period(json!({"cost_limit_amount": 5, "cost_limit_period": "yearly"}), 400)]

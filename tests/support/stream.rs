@@ -27,6 +27,12 @@ pub struct StreamEvent {
 }
 
 impl StreamEvent {
+    /// Whether only SimpleTuner's page reads it.
+    fn is_for_page(&self) -> bool {
+        self.event.as_deref() == Some("heartbeat")
+            || self.data.starts_with(r#"{"type":"cloud_job_update""#)
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("{error}: {}", self.data))
     }
@@ -81,10 +87,24 @@ impl EventStream {
         self.try_next().await.expect("the stream goes on")
     }
 
-    /// The next event; None where the stream has ended. Comments keep a stream open, but they are
-    /// not what a test waits for.
+    /// The next event; None where the stream has ended. Comments keep a stream open, and what is there for
+    /// SimpleTuner's page repeats what was said: neither is what a test waits for.
     pub async fn try_next(&mut self) -> Option<StreamEvent> {
-        tokio::time::timeout(SOON, self.read_event()).await.expect("an event comes soon")
+        let found = async {
+            loop {
+                match self.read_event().await {
+                    Some(event) if event.is_for_page() => {}
+                    event => return event,
+                }
+            }
+        };
+        tokio::time::timeout(SOON, found).await.expect("an event comes soon")
+    }
+
+    /// The next event of all.
+    pub async fn next_of_all(&mut self) -> StreamEvent {
+        let event = tokio::time::timeout(SOON, self.read_event()).await;
+        event.expect("an event comes soon").expect("the stream goes on")
     }
 
     async fn read_event(&mut self) -> Option<StreamEvent> {

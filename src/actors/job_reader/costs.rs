@@ -54,7 +54,7 @@ impl Question for GetBudget {
         let provider = provider.as_deref();
         connection.read(|connection| {
             let budget = in_force(connection, configured)?;
-            if budget.limit_micro_usd.is_none() && !is_full {
+            if budget.limit().is_none() && !is_full {
                 return Ok(BudgetStanding {
                     budget,
                     spending: Spending::default(),
@@ -116,13 +116,13 @@ pub(crate) struct BudgetTold {
 impl BudgetTold {
     pub(crate) fn new(budget: &Budget, level: Level, now: Timestamp) -> Self {
         let (period_started_at, _) = budget.period.around(now);
-        Self { period_started_at, limit_micro_usd: budget.limit_micro_usd, level }
+        Self { period_started_at, limit_micro_usd: budget.limit(), level }
     }
 
     /// Whether it was told of this budget in the period of `now`. Another limit is told of anew.
     fn is_of(&self, budget: &Budget, now: Timestamp) -> bool {
         let (begin, _) = budget.period.around(now);
-        self.period_started_at == begin && self.limit_micro_usd == budget.limit_micro_usd
+        self.period_started_at == begin && self.limit_micro_usd == budget.limit()
     }
 }
 

@@ -63,6 +63,18 @@ impl Question for GetJob {
     }
 }
 
+/// The identifier that is meant by what a client gave: the identifier itself, or its beginning.
+#[derive(Debug, Clone)]
+pub struct ResolveJobId(pub String);
+
+impl Question for ResolveJobId {
+    type Answer = JobId;
+
+    fn look_up(self, connection: &mut Connection) -> Result<JobId, StoreError> {
+        jobs::resolve(connection, self.0)
+    }
+}
+
 /// A page of jobs, and how many match in all.
 #[derive(Debug, Clone)]
 pub struct ListJobs(pub JobQuery);

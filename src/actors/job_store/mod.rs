@@ -478,7 +478,7 @@ fn budget_event(
     let told = event::BudgetTold {
         period: budget.period,
         period_started_at: budget.period.around(now).0,
-        limit_usd: to_usd(budget.limit_micro_usd?),
+        limit_usd: to_usd(budget.limit()?),
         spent_usd: to_usd(spending.total_micro_usd()),
         action: budget.action,
         message: budget.in_words(spending)?,

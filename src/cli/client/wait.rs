@@ -78,6 +78,10 @@ impl Waiting<'_> {
     async fn until_ended(&mut self, patience: Duration) -> Result<Answer, ClientError> {
         // Before anything else: a job that is not there, or a daemon, is not worth waiting for.
         let first = self.look().await?;
+        // Events tell of it by its whole identifier, of which a part may have been given.
+        if let Some(id) = first.json["job"]["job_id"].as_str() {
+            id.clone_into(&mut self.job);
+        }
         if has_ended(&first) {
             return Ok(first);
         }

@@ -37,11 +37,13 @@ pub(in super::super) async fn run(options: &WatchOptions) -> Result<ExitCode, Cl
     loop {
         let is_anew = match events.next().await? {
             News::Opened => true,
-            News::Event(event) => {
-                if is_json {
-                    print(&event.data)?;
+            // What has a name is for SimpleTuner's page, and so is what repeats a change for it.
+            News::Event(event) if event.event != "message" => false,
+            News::Event(told) => {
+                let event = serde_json::from_str::<Value>(&told.data).unwrap_or_default();
+                if is_json && event["type"] != "cloud_job_update" {
+                    print(&told.data)?;
                 }
-                let event = serde_json::from_str::<Value>(&event.data).unwrap_or_default();
                 if let Some(change) = board.apply(&event) {
                     screen.show(&board, &change)?;
                 }

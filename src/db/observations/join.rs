@@ -56,7 +56,8 @@ impl Recorder<'_> {
     fn take_over(&mut self, ours: Job, twin: Job) -> Result<Job, StoreError> {
         let mut job = Job {
             job_id: ours.job_id.clone(),
-            config_name: ours.config_name.clone(),
+            config_name: ours.config_name.clone().or(twin.config_name.clone()),
+            run_name: ours.run_name.clone().or(twin.run_name.clone()),
             user_id: ours.user_id.clone(),
             model: ours.model.clone().or(twin.model.clone()),
             cancel_requested_at: ours.cancel_requested_at.or(twin.cancel_requested_at),

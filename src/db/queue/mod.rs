@@ -114,6 +114,7 @@ fn insert_job(
 ) -> Result<Job, StoreError> {
     let mut job = Job {
         config_name: new.config_name.clone(),
+        run_name: new.order.run_name(),
         user_id: new.user_id.clone(),
         model: new.order.target.model().map(str::to_owned),
         ..Job::submitted(new.job_id.clone(), &new.provider, now)

@@ -3,6 +3,7 @@
 mod fault;
 mod input;
 mod mark;
+mod name;
 mod order;
 mod search;
 mod secrets;
@@ -10,7 +11,8 @@ mod secrets;
 pub use self::fault::{is_providers_fault, next_attempt_id};
 pub use self::input::{TrainerConfig, UnusableConfig};
 pub use self::mark::submission_of_input;
-pub use self::order::{Order, Payload, Target, profile_model, tagged};
+pub use self::name::run_name_of_input;
+pub use self::order::{Order, PROFILES, Payload, Target, profile_model, tagged};
 pub use self::search::{Candidate, Known, Verdict, Wanted};
 pub use self::secrets::{SecretInputs, take_secrets};
 

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::SUBMISSION_PARAMETER;
 use super::input::TrainerConfig;
+use super::name::run_name_of_input;
 use super::secrets::SecretInputs;
 use crate::domain::job::{JobId, UnknownWord};
 
@@ -54,6 +55,9 @@ pub struct Order {
     /// The model `owner/name` to which a training writes its result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
+    /// What the submitter called the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_name: Option<String>,
     /// Where the provider tells of it; None for nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<Url>,
@@ -83,6 +87,15 @@ impl Order {
         }
     }
 
+    /// What the run is called, where it has a name.
+    pub fn run_name(&self) -> Option<String> {
+        let of_payload = match &self.payload {
+            Payload::Input(input) => run_name_of_input(input),
+            Payload::Trainer(trainer) => run_name_of_input(&trainer.config),
+        };
+        self.run_name.clone().or(of_payload)
+    }
+
     /// Whether a text among the inputs holds secrets, so that the provider shows another text than is stored.
     pub fn hides_secrets_in_texts(&self) -> bool {
         matches!(self.payload, Payload::Trainer(_)) && !self.secrets.is_empty()
@@ -105,7 +118,7 @@ pub fn tagged(url: &Url, job_id: &JobId) -> Url {
 }
 
 /// The machines for which SimpleTuner's trainer is published.
-const PROFILES: [&str; 8] =
+pub const PROFILES: [&str; 8] =
     ["h100", "h100-x2", "h100-x4", "h100-x8", "l40s", "l40s-x2", "l40s-x4", "l40s-x8"];
 
 /// The trainer for a machine, as SimpleTuner names the machines: `h100-x2`, also `h100_x2`, `2xh100`
@@ -171,6 +184,7 @@ mod tests {
             target: Target::Model("simpletuner/advanced-trainer-h100".to_owned()),
             payload: Payload::Trainer(trainer),
             destination: None,
+            run_name: None,
             webhook_url: None,
             secrets: secrets.names(),
         };

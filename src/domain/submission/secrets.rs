@@ -127,7 +127,7 @@ const TOKEN_STARTS: [&str; 6] = ["hf_", "r8_", "ghp_", "github_pat_", "whsec_", 
 /// How many letters and digits follow at least.
 const TOKEN_CHARS_MIN: usize = 16;
 
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     TOKEN_STARTS.iter().any(|start| {
         text.strip_prefix(start).is_some_and(|rest| {
             rest.len() >= TOKEN_CHARS_MIN

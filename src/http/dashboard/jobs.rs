@@ -1,5 +1,7 @@
 //! The list of jobs.
 
+use std::collections::HashMap;
+
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -85,12 +87,12 @@ async fn rows<'a>(
     wanted: &'a JobRows,
     now: Timestamp,
 ) -> Result<Vec<Row<'a>>, ApiError> {
-    let position = match wanted.jobs.iter().any(may_have_position) {
-        true => Some(queue::positions(gateway).await?),
-        false => None,
+    let places = match wanted.jobs.iter().any(may_have_position) {
+        true => queue::places(gateway).await?,
+        false => HashMap::new(),
     };
     let row = |job: &'a Job| {
-        let place = position.as_ref().and_then(|position| position(&job.job_id));
+        let place = places.get(&job.job_id).copied();
         Row::new(job, wanted.series.get(&job.job_id), place, &gateway.prices, now)
     };
     Ok(wanted.jobs.iter().map(row).collect())

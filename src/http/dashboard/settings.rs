@@ -60,8 +60,9 @@ async fn settings(gateway: &Gateway) -> Result<Settings, ApiError> {
             span(polling.reconciliation_interval_seconds as f64),
         ),
         budget_provider: replicate::NAME,
+        is_limited: budget.is_enabled(),
         limit_usd: budget.limit_micro_usd.map(to_usd),
-        spending_state: spent.unwrap_or_else(|| match budget.limit_micro_usd {
+        spending_state: spent.unwrap_or_else(|| match budget.limit() {
             Some(_) => {
                 format!("{} of it are spent.", usd(to_usd(standing.spending.total_micro_usd()), false))
             }

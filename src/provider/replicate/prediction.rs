@@ -2,13 +2,14 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::domain::job::JobStatus;
 use crate::domain::observation::{Observation, Source};
 use crate::domain::packed_log::PackedLog;
+use crate::domain::submission::run_name_of_input;
 use crate::domain::timestamp::{self, Timestamp};
 use crate::provider::json::{self, Fields};
 use crate::provider::log_readers::{LogReaders, LogSeen};
@@ -80,6 +81,8 @@ pub struct Prediction {
     pub status: Option<String>,
     model: Option<String>,
     version: Option<String>,
+    /// Of its inputs, which can be long and secret, only what the run is called.
+    run_name: Option<String>,
     output: Value,
     error: Value,
     logs: Option<String>,
@@ -104,6 +107,7 @@ impl Prediction {
             status: fields.take("status"),
             model: fields.take("model"),
             version: fields.take("version"),
+            run_name: run_name(&fields),
             output: fields.take("output").unwrap_or_default(),
             error: fields.take("error").unwrap_or_default(),
             logs: fields.take("logs"),
@@ -128,6 +132,14 @@ impl<'de> Deserialize<'de> for Prediction {
         Self::of(Fields::deserialize(deserializer)?)
             .ok_or_else(|| D::Error::custom("it has no id that can be one of a job"))
     }
+}
+
+/// The longest inputs that are searched for the name of the run, in bytes.
+const NAMED_INPUT_BYTES_MAX: usize = 65_536;
+
+fn run_name(fields: &Fields) -> Option<String> {
+    let input: Map<String, Value> = fields.peek("input", NAMED_INPUT_BYTES_MAX)?;
+    run_name_of_input(&input)
 }
 
 /// The longest identifier that is taken, in bytes; the provider's own have 26.
@@ -195,6 +207,7 @@ impl Prediction {
             output_url: output_url(&self.output),
             model: self.model,
             version: self.version.filter(|version| version != "hidden"),
+            run_name: self.run_name,
             web_url: self.web_url,
             progress,
             logs: match &log {

@@ -63,6 +63,7 @@ impl Simulation {
                 target: Target::Model("a/trainer-h100".to_owned()),
                 payload: Payload::Input(input.expect("an object")),
                 destination: None,
+                run_name: None,
                 webhook_url: None,
                 secrets: Vec::new(),
             },

@@ -146,7 +146,7 @@ function fieldsOf(form) {
     else if ("json" in field.dataset) fields[field.name] = JSON.parse(field.value);
     else fields[field.name] = field.value;
   }
-  // A limit that is switched off keeps no amount.
+  // A limit that is switched off keeps the amount that it had.
   if (fields.cost_limit_enabled === false) delete fields.cost_limit_amount;
   return fields;
 }

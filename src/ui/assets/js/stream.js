@@ -189,7 +189,7 @@ function understand(event) {
     newest = event.seq;
     share({ kind: "reset", position: newest });
     enter("live");
-  } else {
+  } else if (event.type !== "cloud_job_update") { // which repeats another one for SimpleTuner's page
     share({ kind: "event", event });
     if (state.name === "catching-up" && position >= newest) enter("live");
   }

@@ -1,1 +1,0 @@
-//! E: SimpleTuner's own clients, unchanged.
