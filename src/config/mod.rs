@@ -81,6 +81,8 @@ pub struct Config {
     pub queue_processing: QueueProcessing,
     /// The event stream.
     pub events: Events,
+    /// What SimpleTuner left on this machine.
+    pub simpletuner: SimpleTuner,
     /// The logs of finished jobs.
     pub logs: Logs,
     /// How many jobs may run at a time.
@@ -181,6 +183,9 @@ pub struct Replicate {
     pub base_url: BaseUrl,
     /// The token of the account. Without one the daemon starts, says so, and calls nobody.
     pub api_token: Option<SecretString>,
+    /// The file in which a token is kept that was set through the API. Default `replicate.token` beside an SQLite
+    /// database.
+    pub token_file: Option<PathBuf>,
     /// Whether the account's trainings are tracked and begun as well, as the provider `replicate-trainings`.
     /// Default false.
     pub trainings: bool,
@@ -276,6 +281,13 @@ pub struct Events {
     /// How large the event log may be, in bytes of JSON (`events.retention_mb`). Default 512 MB, 1 MB
     /// to 1,000,000 MB.
     pub retention_bytes: i64,
+}
+
+/// What SimpleTuner left on this machine.
+#[derive(Debug, Clone)]
+pub struct SimpleTuner {
+    /// A folder of its configurations, of which submissions name one. Default none.
+    pub config_folder: Option<PathBuf>,
 }
 
 /// The logs of finished jobs.

@@ -15,7 +15,7 @@ use super::reader::{Reader, as_number, as_yaml, invalid, origin_of, parse_text, 
 use super::sources::Sources;
 use super::{
     Cog, Config, Costs, Database, Events, Logs, Polling, Progress, Providers, Queue,
-    QueueProcessing, Reconciliation, Replicate, Server, database_url, values,
+    QueueProcessing, Reconciliation, Replicate, Server, SimpleTuner, database_url, values,
 };
 use crate::domain::budget::Budget;
 use crate::domain::cost::Hardware;
@@ -31,7 +31,12 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
     let server = server(r)?;
     let database = database(r, sources)?;
     let network = super::network::read(r, sources)?;
-    let providers = Providers { replicate: replicate(r)?, cog: cog(r)? };
+    let mut providers = Providers { replicate: replicate(r)?, cog: cog(r)? };
+    if let (None, super::DatabaseUrl::Sqlite(path)) =
+        (&providers.replicate.token_file, &database.url)
+    {
+        providers.replicate.token_file = Some(path.with_file_name(TOKEN_FILE_NAME));
+    }
     let polling = polling(r)?;
     let reconciliation = Reconciliation {
         interval_seconds: r
@@ -54,6 +59,8 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         retention_bytes: megabytes(r, "logs.retention_mb")?,
         job_bytes_max: r.whole::<usize>("logs.max_job_mb", 1..=64)? * 1024 * 1024,
     };
+    let config_folder =
+        r.optional_text("simpletuner.config_folder", |path| Ok(PathBuf::from(path)))?;
     let queue = Queue {
         max_concurrent: r.whole("queue.max_concurrent", 1..=10_000)?,
         user_max_concurrent: r.whole("queue.user_max_concurrent", 1..=10_000)?,
@@ -73,6 +80,7 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         reconciliation,
         queue_processing,
         events,
+        simpletuner: SimpleTuner { config_folder },
         logs,
         queue,
         costs,
@@ -82,6 +90,9 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         settings: reader.into_settings(),
     })
 }
+
+/// Where a token is kept that is set through the API, beside the database.
+const TOKEN_FILE_NAME: &str = "replicate.token";
 
 /// A bound on what is kept, in bytes.
 fn megabytes(r: &mut Reader<'_>, key: &'static str) -> Result<i64, ConfigError> {
@@ -129,11 +140,13 @@ fn database(r: &mut Reader<'_>, sources: &Sources) -> Result<Database, ConfigErr
 fn replicate(r: &mut Reader<'_>) -> Result<Replicate, ConfigError> {
     let base_url = r.text("providers.replicate.base_url", values::base_url)?;
     let api_token = r.secret("providers.replicate.api_token")?;
+    let token_file = r.optional_text("providers.replicate.token_file", |path| Ok(path.into()))?;
     let trainings = r.boolean("providers.replicate.trainings")?;
     let (webhook_url, webhook_url_is_rewritten) = webhook_url(r, "replicate")?;
     Ok(Replicate {
         base_url,
         api_token,
+        token_file,
         trainings,
         webhook_url,
         webhook_url_is_rewritten,

@@ -30,6 +30,17 @@ pub enum BreakerChange {
     Closed,
 }
 
+/// How a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerState {
+    /// `closed`: calls go through; `open`: none does; `half_open`: one tries.
+    pub state: &'static str,
+    /// Failures in a row.
+    pub failures: u32,
+    /// In how many seconds the next call may be tried, where none goes through.
+    pub retry_after_seconds: Option<u64>,
+}
+
 impl Breaker {
     /// Whether a call may be made. When the pause is over, one trial call may; while that is on
     /// its way the others wait for another pause.
@@ -70,6 +81,18 @@ impl Breaker {
             (self.pause_seconds * 2).clamp(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS);
         self.next_trial_at = Some(now + Duration::seconds(self.pause_seconds));
         (!was_open).then_some(BreakerChange::Opened)
+    }
+
+    /// How it stands, for people and their monitors.
+    pub fn state(&self, now: Timestamp) -> BreakerState {
+        let state = match self.next_trial_at {
+            None => "closed",
+            Some(_) if self.is_on_trial => "half_open",
+            Some(_) => "open",
+        };
+        let wait = self.next_trial_at.map(|trial_at| (trial_at - now).num_milliseconds());
+        let retry_after_seconds = wait.map(|wait| wait.max(0).unsigned_abs().div_ceil(1_000));
+        BreakerState { state, failures: self.failures, retry_after_seconds }
     }
 
     /// Whether the provider counts as out of order.

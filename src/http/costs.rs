@@ -46,7 +46,7 @@ pub(super) async fn limit_status(
     gateway: Data<Gateway>,
 ) -> Result<Json<Value>, ApiError> {
     let parameters = Query::of(&request);
-    let provider = provider_filter(parameters.text("provider"), &gateway.provider_names())?;
+    let provider = provider_filter(parameters.text("provider"), &gateway.provider_names());
     let BudgetStanding { budget, spending, forecast_month_micro_usd, .. } =
         ask(&gateway, provider, true).await?;
     let level = budget.level(spending);

@@ -15,10 +15,11 @@ use crate::actors::syncer::SyncError;
 use crate::actors::webhook_ingestor::IngestError;
 use crate::db::error::StoreError;
 use crate::domain::content_coding::UnpackError;
-use crate::domain::job::JobId;
+use crate::domain::job::{JobId, JobStatus};
 use crate::domain::job_texts::JobText;
 use crate::domain::timestamp::{Timestamp, now};
 use crate::provider::ProviderError;
+use crate::provider::token::TokenError;
 use crate::provider::webhook_body::BodyError;
 
 /// When to come back where nothing better is known, in seconds.
@@ -139,6 +140,30 @@ pub enum ApiError {
         /// When the next period begins.
         until: Timestamp,
     },
+    /// Secrets of a job are not stored, and must be given again.
+    #[error("secrets: {} is not stored, so give it again: {{\"secrets\": {{\"{}\": \"…\"}}}}", missing.join(" and "), missing.first().map_or("", String::as_str))]
+    SecretsMissing {
+        /// Their names.
+        missing: Vec<String>,
+    },
+    /// A job that has not ended cannot be made again.
+    #[error(
+        "Job {job_id} is {status}: only a job that has ended can be made again, cancel it first"
+    )]
+    NotEnded {
+        /// Which job.
+        job_id: JobId,
+        /// Its state.
+        status: JobStatus,
+    },
+    /// What a job was made of is not known.
+    #[error(
+        "Job {0} cannot be made again: it was not submitted through this daemon, or its entry in the queue was cleaned up"
+    )]
+    NoOrder(JobId),
+    /// A token cannot be kept.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// There is no such channel of notifications.
     #[error(transparent)]
     UnknownChannel(#[from] UnknownChannel),
@@ -254,6 +279,20 @@ impl ApiError {
                 Face::new(StatusCode::TOO_MANY_REQUESTS, "spending_limit_reached")
                     .with(json!({"until": until}))
                     .retry_after(seconds)
+            }
+            Self::Token(TokenError::NoFile) => Face::new(StatusCode::CONFLICT, "no_token_file"),
+            Self::Token(TokenError::Io { .. }) => {
+                Face::new(StatusCode::SERVICE_UNAVAILABLE, "token_not_kept")
+                    .retry_after(RETRY_AFTER_SECONDS)
+            }
+            Self::SecretsMissing { missing } => {
+                Face::new(StatusCode::UNPROCESSABLE_ENTITY, "secrets_missing")
+                    .with(json!({"field": "secrets", "missing": missing}))
+            }
+            Self::NotEnded { job_id, status } => Face::new(StatusCode::CONFLICT, "job_active")
+                .with(json!({"job_id": job_id, "status": status})),
+            Self::NoOrder(job_id) => {
+                Face::new(StatusCode::CONFLICT, "no_order").with(json!({"job_id": job_id}))
             }
             Self::UnknownChannel(UnknownChannel(name)) => {
                 Face::new(StatusCode::NOT_FOUND, "unknown_channel").with(json!({"channel": name}))

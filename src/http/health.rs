@@ -51,7 +51,8 @@ pub(super) struct Component {
     pub(super) name: &'static str,
     pub(super) status: Wellness,
     latency_ms: f64,
-    pub(super) message: Option<String>,
+    /// Never null: SimpleTuner's command line would print None.
+    pub(super) message: String,
     pub(super) details: Details,
 }
 
@@ -106,6 +107,7 @@ async fn component(
     });
     let latency_ms = asked.elapsed().as_secs_f64() * 1e3;
     let Finding { status, message, details } = found;
+    let message = message.unwrap_or_else(|| "in order".to_owned());
     Component { name, status, latency_ms, message, details }
 }
 

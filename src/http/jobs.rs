@@ -74,7 +74,7 @@ pub(super) fn job_query(
             .map(str::parse::<JobType>)
             .transpose()
             .map_err(|unknown| queue::unknown_value("job_type", unknown))?,
-        provider: provider_filter(parameters.text("provider"), providers)?,
+        provider: provider_filter(parameters.text("provider"), providers),
         text: parameters.text("q").map(str::to_owned),
         sort,
     })

@@ -5,6 +5,7 @@ mod activity;
 mod ask;
 mod client_address;
 mod cloud_notifications;
+mod config_folder;
 mod costs;
 mod dashboard;
 pub mod error;
@@ -22,11 +23,15 @@ mod metrics;
 mod notifications;
 mod polling;
 mod progress;
+mod provider_status;
 mod providers;
 mod query;
 mod queue;
+mod queue_of_user;
+mod retry;
 mod same_request;
 mod submit;
+mod tokens;
 mod webhook_test;
 mod webhooks;
 
@@ -180,19 +185,12 @@ impl Gateway {
     }
 }
 
-/// The name of a provider where one is asked for by a filter.
-fn provider_filter(
-    name: Option<&str>,
-    providers: &[&'static str],
-) -> Result<Option<String>, ApiError> {
-    match name {
-        Some(name) if !providers.contains(&name) => Err(ApiError::UnknownValue {
-            field: "provider",
-            word: name.to_owned(),
-            allowed: providers.to_vec(),
-        }),
-        name => Ok(name.map(str::to_owned)),
-    }
+/// The name of a provider where one is asked for by a filter, as it is written here. One that nobody knows has no
+/// jobs, which is an answer: clients ask for providers that other versions of theirs have.
+fn provider_filter(name: Option<&str>, providers: &[&'static str]) -> Option<String> {
+    let name = name?;
+    let known = providers.iter().find(|known| known.eq_ignore_ascii_case(name));
+    Some(known.map_or_else(|| name.replace('\0', "\u{fffd}"), |known| (*known).to_owned()))
 }
 
 /// Every route of the daemon.
@@ -207,6 +205,7 @@ pub fn routes(service: &mut ServiceConfig) {
         )
         .service(at("/api/cloud/jobs/{id}/timeline", "GET", web::get().to(jobs::timeline)))
         .service(at("/api/cloud/jobs/{id}/cancel", "POST", web::post().to(jobs::cancel)))
+        .service(at("/api/cloud/jobs/{id}/retry", "POST", web::post().to(retry::retry)))
         .service(at(
             "/api/cloud/jobs/{id}/inline-progress",
             "GET",
@@ -239,7 +238,23 @@ pub fn routes(service: &mut ServiceConfig) {
         .service(at("/api/cloud/polling/setting", "PUT", web::put().to(polling::change)))
         .service(at("/api/events", "GET", web::get().to(events::subscribe)))
         .service(at("/api/activity", "GET", web::get().to(activity::list)))
-        .service(at("/api/webhooks/test", "POST", web::post().to(webhook_test::test)));
+        .service(at("/api/webhooks/test", "POST", web::post().to(webhook_test::test)))
+        .service(at("/api/cloud/webhook/test", "POST", web::post().to(webhook_test::test)))
+        .service(
+            at("/api/cloud/providers/{provider}/token", "PUT, DELETE", web::put().to(tokens::set))
+                .route(web::delete().to(tokens::forget)),
+        )
+        .service(at(
+            "/api/cloud/replicate/status",
+            "GET",
+            web::get().to(provider_status::of_replicate),
+        ))
+        .service(at("/api/cloud/system-status", "GET", web::get().to(provider_status::of_system)))
+        .service(at(
+            "/api/metrics/circuit-breakers",
+            "GET",
+            web::get().to(provider_status::breakers),
+        ));
     queue_routes(service);
     dashboard::routes(service);
     service
@@ -290,6 +305,8 @@ pub fn routes(service: &mut ServiceConfig) {
 fn queue_routes(service: &mut ServiceConfig) {
     service
         .service(at("/api/queue", "GET", web::get().to(queue::list)))
+        .service(at("/api/queue/me", "GET", web::get().to(queue_of_user::of_all)))
+        .service(at("/api/queue/user/{user}", "GET", web::get().to(queue_of_user::of_one)))
         .service(at("/api/queue/stats", "GET", web::get().to(queue::stats)))
         .service(at("/api/queue/position/{job_id}", "GET", web::get().to(queue::position)))
         .service(at("/api/queue/concurrency", "POST", web::post().to(queue::concurrency)))

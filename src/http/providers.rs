@@ -36,7 +36,7 @@ fn entry(gateway: &Gateway, setup: &ProviderSetup) -> Value {
     json!({
         "id": setup.name,
         "name": setup.title,
-        "configured": setup.is_set_up && setup.has_token,
+        "configured": setup.is_set_up && setup.has_token(),
         "coming_soon": false,
         "set_up_by": setup.set_up_by,
         "capabilities": setup.capabilities,
@@ -92,9 +92,17 @@ fn view(setup: &ProviderSetup, webhook_url: Option<&Url>, budget: Budget) -> Val
         "provider": setup.name,
         "config": {
             "webhook_url": webhook_url.map(Url::as_str),
+            // One tries the newest version of the usual model on the usual machine, unless a job says otherwise.
+            "version_override": null,
+            "hardware_profile": setup.capabilities.chooses_model.then_some(PROFILE_DEFAULT),
+            "http_timeout": setup.timeout.as_secs(),
+            // Certificates are always verified, by the system's authorities.
+            "ssl_verify": true,
+            "ssl_ca_bundle": null,
+            "proxy_url": null,
             "webhook_require_signature": webhooks.requires_signature,
             "webhook_allowed_ips": allowed_ips,
-            "has_api_token": setup.has_token,
+            "has_api_token": setup.has_token(),
             "has_webhook_secret": webhooks.secret.is_some(),
             "cost_limit_enabled": budget.is_enabled(),
             // A number always: SimpleTuner's command line formats it as one.
@@ -115,6 +123,39 @@ const CHANGEABLE: [&str; 6] = [
     "cost_limit_action",
 ];
 
+/// What SimpleTuner's clients write as well, and where that is said here.
+const CONFIGURED: [(&str, &str); 8] = [
+    ("version_override", "version or model of the submission"),
+    ("hardware_profile", "hardware_profile of the submission"),
+    ("http_timeout", "request_timeout_seconds of the provider in the configuration file"),
+    ("ssl_verify", "nothing: certificates are always verified"),
+    ("ssl_ca_bundle", "the configuration file"),
+    ("proxy_url", "the configuration file"),
+    ("webhook_require_signature", "the configuration file"),
+    ("webhook_allowed_ips", "the configuration file"),
+];
+
+/// Refuses what cannot be changed here, unless it is so already: clients send back all that they were shown.
+fn refuse_changes(fields: &Map<String, Value>, shown: &Value) -> Result<(), ApiError> {
+    for (field, value) in fields {
+        if CHANGEABLE.contains(&field.as_str()) {
+            continue;
+        }
+        let Some((_, place)) = CONFIGURED.iter().find(|(known, _)| known == field) else {
+            let allowed = CHANGEABLE.to_vec();
+            return Err(ApiError::UnknownValue { field: "config", word: field.clone(), allowed });
+        };
+        let is_so =
+            shown["config"][field] == *value || (value == "" && shown["config"][field].is_null());
+        if !is_so {
+            let now = &shown["config"][field];
+            let problem = format!("it is {now} and cannot be changed here: set it by {place}");
+            return Err(ApiError::BadValue { field: field.clone(), problem });
+        }
+    }
+    Ok(())
+}
+
 /// `PUT /api/cloud/providers/{provider}/config`
 ///
 /// The webhook URL and the limit on spending can be set here; everything else belongs into the configuration file, where it
@@ -132,11 +173,8 @@ pub(super) async fn change_config(
         Some(Value::Object(fields)) => fields,
         _ => &body,
     };
-    if let Some(unknown) = fields.keys().find(|key| !CHANGEABLE.contains(&key.as_str())) {
-        let allowed = CHANGEABLE.to_vec();
-        return Err(ApiError::UnknownValue { field: "config", word: unknown.clone(), allowed });
-    }
     let known = costs::standing(&gateway).await?.budget;
+    refuse_changes(fields, &view(setup, None, known))?;
     if let Some(budget) = costs::changed_budget(fields, known)? {
         gateway.asker.ask(&gateway.store, ChangeBudget(budget)).await?;
         gateway.asker.ask(&gateway.accountant, LookAtBudget).await?;

@@ -23,6 +23,8 @@ use crate::domain::queue::{Limits, Priority, QueueEntry, QueueStatus, Schedule, 
 use crate::domain::queue_view::{EntryView, median};
 use crate::domain::timestamp::now;
 
+/// Whether users take turns. There are no teams either: all jobs are of one, whose limit is that of all.
+const FAIR_SHARE: bool = false;
 /// How many jobs may be under way at most.
 const CONCURRENT_MAX: usize = 10_000;
 
@@ -52,6 +54,9 @@ impl PriorityWord {
     }
 }
 
+/// States of SimpleTuner's queue that an entry never has here: nothing needs an approval, and what is ready goes.
+const NEVER_HERE: [&str; 2] = ["blocked", "ready"];
+
 /// Which entries a list shows.
 struct Wanted {
     statuses: Vec<QueueStatus>,
@@ -64,7 +69,9 @@ impl Wanted {
         let statuses = match parameters.text("status") {
             Some(words) => words
                 .split(',')
-                .map(|word| word.trim().parse::<QueueStatus>())
+                .map(str::trim)
+                .filter(|word| !NEVER_HERE.contains(word))
+                .map(str::parse::<QueueStatus>)
                 .collect::<Result<_, _>>()
                 .map_err(|unknown| unknown_value("status", unknown))?,
             None if parameters.flag("include_completed")? => QueueStatus::ALL.to_vec(),
@@ -136,6 +143,8 @@ pub(super) async fn stats(gateway: Data<Gateway>) -> Result<Json<Value>, ApiErro
         "usual_run_seconds": median(&snapshot.past_runs_seconds),
         "max_concurrent": max_concurrent,
         "user_max_concurrent": user_max_concurrent,
+        "team_max_concurrent": max_concurrent,
+        "enable_fair_share": FAIR_SHARE,
         "is_paused": is_paused,
         "is_enabled": gateway.config.queue_processing.enabled,
         "interval_seconds": gateway.config.queue_processing.interval_seconds,
@@ -243,6 +252,8 @@ pub(super) async fn concurrency(
         "success": true,
         "max_concurrent": max_concurrent,
         "user_max_concurrent": user_max_concurrent,
+        "team_max_concurrent": max_concurrent,
+        "enable_fair_share": FAIR_SHARE,
     })))
 }
 

@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::config_folder::LoadedConfig;
 use super::error::{ApiError, quoted};
 use super::providers;
 use super::query::{Query, require_json};
 use super::queue::{PriorityWord, unknown_value};
+use super::retry::{self, Kept};
 use super::{Gateway, costs};
 use crate::actors::dispatcher::SubmitJob;
 use crate::actors::job_reader::costs::BudgetStanding;
@@ -51,6 +53,9 @@ pub(super) struct SubmitRequest {
     priority: Option<PriorityWord>,
     user_id: Option<UserId>,
     max_attempts: Option<u32>,
+    /// The secrets of what is kept under a name, by the names by which they are missing.
+    #[serde(default)]
+    secrets: Map<String, Value>,
     /// What SimpleTuner's client sends as well, and what is only a slip of the pen.
     #[serde(flatten)]
     others: Map<String, Value>,
@@ -80,7 +85,7 @@ pub(super) async fn submit(
     let parameters = Query::of(&request);
     let provider = parameters.text("provider").unwrap_or(replicate::NAME).to_owned();
     let setup = gateway.provider(&provider)?.setup.clone();
-    let asked: SubmitRequest = require_json(&request, body).await?;
+    let mut asked: SubmitRequest = require_json(&request, body).await?;
     let question = GetWebhookUrl { provider: setup.name };
     let configured_webhook = gateway.asker.ask(&gateway.poller, question).await?;
     let webhook_url = match &asked.webhook_url {
@@ -88,23 +93,59 @@ pub(super) async fn submit(
             .or(configured_webhook),
         None => configured_webhook,
     };
-    let BudgetStanding { budget, spending, .. } = costs::standing(&gateway).await?;
-    let is_blocked =
-        budget.action == Action::Block && budget.level(spending) == Some(Level::Exceeded);
-    let cost_limit_warning = budget.in_words(spending);
-    if let Some(words) = cost_limit_warning.clone().filter(|_| is_blocked) {
-        let (_, until) = budget.period.around(now());
-        return Err(ApiError::SpendingLimit { words, until });
-    }
-    let warnings = asked.warnings(gateway.config.providers.replicate.hf_token.is_some());
-    let limits = Limits { max_attempts: gateway.config.queue.max_attempts };
-    let (order, secrets) = asked.order(setup.capabilities, webhook_url)?;
-    let hardware = order.target.model().and_then(|model| gateway.prices.hardware_of_model(model));
-    let estimated_cost_micro_usd = match hardware {
-        Some(hardware) => costs::estimate_micro_usd(&gateway, hardware).await?.1,
+    let cost_limit_warning = spending_warning(&gateway).await?;
+    let stored = match asked.name_to_load() {
+        Some(name) => match retry::kept(&gateway, setup.name, &name).await? {
+            Kept::Config(config) => asked.load(name, *config),
+            Kept::Order(order) => {
+                asked.config_name.get_or_insert(name);
+                Some(*order)
+            }
+        },
         None => None,
     };
+    let warnings = asked.warnings(gateway.config.providers.replicate.hf_token.is_some());
+    let limits = Limits { max_attempts: gateway.config.queue.max_attempts };
+    let (order, secrets) = match stored {
+        Some(order) => asked.again(order, setup.capabilities, webhook_url)?,
+        None => asked.order(setup.capabilities, webhook_url)?,
+    };
     let new = asked.submission(provider, order, limits)?;
+    enqueue(&gateway, new, secrets, cost_limit_warning, warnings).await
+}
+
+/// What is to be said of the spending so far.
+///
+/// # Errors
+/// Where nothing more may be spent.
+pub(super) async fn spending_warning(gateway: &Gateway) -> Result<Option<String>, ApiError> {
+    let BudgetStanding { budget, spending, .. } = costs::standing(gateway).await?;
+    let is_blocked =
+        budget.action == Action::Block && budget.level(spending) == Some(Level::Exceeded);
+    let warning = budget.in_words(spending);
+    match warning.clone().filter(|_| is_blocked) {
+        Some(words) => {
+            let (_, until) = budget.period.around(now());
+            Err(ApiError::SpendingLimit { words, until })
+        }
+        None => Ok(warning),
+    }
+}
+
+/// Puts a job into the queue, with what it will probably cost, and answers as SimpleTuner's clients read it.
+pub(super) async fn enqueue(
+    gateway: &Gateway,
+    new: NewSubmission,
+    secrets: SecretInputs,
+    cost_limit_warning: Option<String>,
+    warnings: Vec<String>,
+) -> Result<Json<Value>, ApiError> {
+    let model = new.order.target.model();
+    let hardware = model.and_then(|model| gateway.prices.hardware_of_model(model));
+    let estimated_cost_micro_usd = match hardware {
+        Some(hardware) => costs::estimate_micro_usd(gateway, hardware).await?.1,
+        None => None,
+    };
     let new = NewSubmission { estimated_cost_micro_usd, ..new };
     let (job, is_repeat) =
         gateway.asker.ask(&gateway.dispatcher, SubmitJob { new, secrets }).await?;
@@ -127,6 +168,44 @@ struct Limits {
 }
 
 impl SubmitRequest {
+    /// The name of what is kept, where that is to be run.
+    fn name_to_load(&self) -> Option<String> {
+        let is_given = self.config.is_some() || self.input.is_some();
+        self.config_name_to_load.clone().filter(|name| !is_given && !name.is_empty())
+    }
+
+    /// Takes a configuration that was read, as if it had been sent.
+    fn load(&mut self, name: String, loaded: LoadedConfig) -> Option<Order> {
+        self.config_name.get_or_insert(name);
+        self.config = Some(loaded.config);
+        self.dataloader_config = self.dataloader_config.take().or(loaded.dataloader);
+        self.lycoris_config = self.lycoris_config.take().or(loaded.lycoris);
+        None
+    }
+
+    /// What is to be run: the same as before, with what is said otherwise now.
+    fn again(
+        &self,
+        stored: Order,
+        provider: Capabilities,
+        webhook_url: Option<url::Url>,
+    ) -> Result<(Order, SecretInputs), ApiError> {
+        let target = match self.targets().next() {
+            Some(_) if provider.chooses_model => self.target()?,
+            Some(_) => self.resident()?,
+            None => stored.target.clone(),
+        };
+        let secrets = retry::secrets_again(&stored, &self.secrets)?;
+        let run_name = text("tracker_run_name", self.tracker_run_name.clone())?;
+        let order = Order {
+            target,
+            run_name: run_name.or(stored.run_name),
+            webhook_url: webhook_url.or(stored.webhook_url),
+            ..stored
+        };
+        Ok((order, secrets))
+    }
+
     /// What is to be run, and the secrets that belong to it.
     fn order(
         &self,
@@ -144,10 +223,6 @@ impl SubmitRequest {
             (Some(config), None) => self.training(config.clone())?,
             (None, Some(input)) => self.plain_input(input.clone())?,
             (Some(_), Some(_)) => return Err(bad("input", "give either config or input")),
-            (None, None) if self.config_name_to_load.is_some() => {
-                let problem = "this daemon keeps no configurations: send the whole of it as config";
-                return Err(bad("config_name_to_load", problem));
-            }
             (None, None) => return Err(bad("config", "give config or input")),
         };
         let names = secrets.names();
@@ -303,9 +378,7 @@ impl SubmitRequest {
         });
         let priority = self.priority.map(PriorityWord::read).transpose()?;
         Ok(NewSubmission {
-            // Clients show the first 8 characters, so these must differ, also between jobs of one moment: the time would
-            // not do. Nothing rests on the order of identifiers.
-            job_id: JobId(Uuid::new_v4().to_string()),
+            job_id: new_job_id(),
             provider,
             config_name: text("config_name", self.config_name)?.or_else(|| order.run_name()),
             order,
@@ -349,12 +422,18 @@ impl SubmitRequest {
     }
 }
 
+/// An identifier of our own. Clients show the first 8 characters, so these must differ, also between jobs of one
+/// moment: the time would not do. Nothing rests on the order of identifiers.
+pub(super) fn new_job_id() -> JobId {
+    JobId(Uuid::new_v4().to_string())
+}
+
 fn unknown_profile(unknown: crate::domain::job::UnknownWord) -> ApiError {
     unknown_value("hardware_profile", unknown)
 }
 
 /// A text that is kept: not empty, not too long, and without control characters.
-fn text(field: &str, text: Option<String>) -> Result<Option<String>, ApiError> {
+pub(super) fn text(field: &str, text: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     if text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
         let problem =

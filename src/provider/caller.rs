@@ -16,11 +16,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::token::SharedToken;
 use super::{ProviderError, json};
 use crate::config::Network;
-use crate::domain::breaker::{Breaker, BreakerChange};
+use crate::domain::breaker::{Breaker, BreakerChange, BreakerState};
 use crate::domain::rate_budget::RateBudget;
-use crate::domain::timestamp::{Timestamp, from_micros};
+use crate::domain::timestamp::{self, Timestamp, from_micros};
 use crate::outgoing;
 
 /// The largest answer that is read. A prediction carries its whole log.
@@ -37,6 +38,14 @@ const DETAIL_CHARS_MAX: usize = 500;
 pub struct CallerHealth {
     /// Whether the provider is left alone because it failed again and again.
     pub out_of_order: bool,
+    /// Whether calls go through.
+    pub breaker: BreakerState,
+    /// How many calls were answered since the start.
+    pub successes: u64,
+    /// When it answered last.
+    pub last_success_at: Option<Timestamp>,
+    /// When it failed last.
+    pub last_failure_at: Option<Timestamp>,
     /// What it said when it failed last.
     pub last_error: Option<String>,
     /// How many calls were made since the start.
@@ -57,7 +66,7 @@ pub struct CallerOptions {
     /// Where the API is, without a slash at the end.
     pub base_url: String,
     /// The token; None where none is configured.
-    pub token: Option<SecretString>,
+    pub token: Option<SharedToken>,
     /// What to say where there is no token; None where none is needed.
     pub missing_token: Option<ProviderError>,
     /// How long one call may take.
@@ -91,6 +100,9 @@ pub struct Caller {
     breaker: RefCell<Breaker>,
     last_error: RefCell<Option<String>>,
     token_refused: RefCell<Option<String>>,
+    successes: Cell<u64>,
+    last_success_at: Cell<Option<Timestamp>>,
+    last_failure_at: Cell<Option<Timestamp>>,
     calls: Cell<u64>,
 }
 
@@ -116,6 +128,9 @@ impl Caller {
             breaker: RefCell::default(),
             last_error: RefCell::default(),
             token_refused: RefCell::default(),
+            successes: Cell::default(),
+            last_success_at: Cell::default(),
+            last_failure_at: Cell::default(),
             calls: Cell::new(0),
             options,
         }
@@ -178,12 +193,20 @@ impl Caller {
     pub fn health(&self) -> CallerHealth {
         CallerHealth {
             out_of_order: self.breaker.borrow().is_open(),
+            breaker: self.breaker.borrow().state(self.clock.now()),
+            successes: self.successes.get(),
+            last_success_at: self.last_success_at.get(),
+            last_failure_at: self.last_failure_at.get(),
             last_error: self.last_error.borrow().clone(),
             calls: self.calls.get(),
             calls_left: self.budget.borrow().left(),
-            has_token: self.options.token.is_some() || self.options.missing_token.is_none(),
+            has_token: self.token().is_some() || self.options.missing_token.is_none(),
             token_refused: self.token_refused.borrow().clone(),
         }
+    }
+
+    fn token(&self) -> Option<SecretString> {
+        self.options.token.as_ref()?.get()
     }
 
     async fn attempt<T: DeserializeOwned>(
@@ -193,8 +216,8 @@ impl Caller {
         body: Option<&Value>,
         urgency: Urgency,
     ) -> Result<T, ProviderError> {
-        let CallerOptions { token, missing_token, .. } = &self.options;
-        if let (None, Some(missing)) = (token, missing_token) {
+        let missing_token = &self.options.missing_token;
+        if let (None, Some(missing)) = (self.token(), missing_token) {
             return Err(missing.clone());
         }
         self.admit(urgency)?;
@@ -234,7 +257,7 @@ impl Caller {
         let words = |error: &dyn std::fmt::Display| self.redact(&error.to_string());
         let mut request =
             self.client.request(method.clone(), format!("{}{path}", self.options.base_url));
-        if let Some(token) = &self.options.token {
+        if let Some(token) = self.token() {
             let bearer = format!("Bearer {}", token.expose_secret());
             request = request.insert_header((AUTHORIZATION, bearer));
         }
@@ -310,9 +333,14 @@ impl Caller {
         let change = match outage {
             Some(error) => {
                 *self.last_error.borrow_mut() = Some(error.to_string());
+                self.last_failure_at.set(Some(timestamp::now()));
                 self.breaker.borrow_mut().failed(self.clock.now())
             }
-            None => self.breaker.borrow_mut().succeeded(),
+            None => {
+                self.successes.set(self.successes.get() + 1);
+                self.last_success_at.set(Some(timestamp::now()));
+                self.breaker.borrow_mut().succeeded()
+            }
         };
         match change {
             Some(BreakerChange::Opened) => {
@@ -327,7 +355,7 @@ impl Caller {
 
     /// What may be shown of a text that the provider, or a library on the way to it, has written.
     fn redact(&self, text: &str) -> String {
-        let shown = match &self.options.token {
+        let shown = match self.token() {
             Some(token) => text.replace(token.expose_secret(), "[token]"),
             None => text.to_owned(),
         };

@@ -48,7 +48,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         title: TITLE,
         set_up_by: "providers.cog.base_url",
         is_set_up: config.base_url.is_some(),
-        has_token: true,
+        token: None,
         capabilities: Capabilities {
             lists_jobs: false,
             submits: true,

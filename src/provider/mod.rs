@@ -17,6 +17,7 @@ pub mod json;
 pub mod log_readers;
 pub mod registry;
 pub mod replicate;
+pub mod token;
 mod trainer_event;
 mod warn_once;
 pub mod webhook_body;

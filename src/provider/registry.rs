@@ -12,6 +12,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::log_readers::LogReaders;
+use super::token::SharedToken;
 use super::{HealthListener, SharedProvider, cog, replicate};
 use crate::config::Config;
 use crate::domain::model_filter::ModelFilter;
@@ -48,8 +49,8 @@ pub struct ProviderSetup {
     pub set_up_by: &'static str,
     /// Whether it is set up.
     pub is_set_up: bool,
-    /// Whether it has the token that its calls need.
-    pub has_token: bool,
+    /// The token that its calls need; None where they need none.
+    pub token: Option<SharedToken>,
     /// What it can do.
     pub capabilities: Capabilities,
     /// How long one call may take.
@@ -60,6 +61,13 @@ pub struct ProviderSetup {
     pub models: ModelFilter,
     /// How its webhooks are believed.
     pub webhooks: WebhookSetup,
+}
+
+impl ProviderSetup {
+    /// Whether it has the token that its calls need.
+    pub fn has_token(&self) -> bool {
+        self.token.as_ref().is_none_or(SharedToken::is_set)
+    }
 }
 
 /// What a provider can do. It differs enough that nobody should have to try.

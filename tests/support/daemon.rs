@@ -276,7 +276,7 @@ impl TestDaemon {
             let health = self.get("/health").await.ok();
             let components = health["components"].as_array().expect("a list");
             let logs = components.iter().find(|component| component["name"] == "logs");
-            if logs.expect("a component")["message"].is_null() {
+            if logs.expect("a component")["details"]["to_be_fetched"] == 0 {
                 return;
             }
             assert!(tokio::time::Instant::now() < deadline, "{health}");

@@ -7,6 +7,7 @@ use crate::db::jobs::{self, KnownJob};
 use crate::db::queue::{self, Claim};
 use crate::domain::job::{Job, JobId};
 use crate::domain::queue::{Limits, QueueEntry, QueueStatus};
+use crate::domain::submission::Order;
 
 /// Everything that may still change in the queue, and what is usual.
 #[derive(Debug, Clone)]
@@ -62,6 +63,60 @@ impl Question for GetQueue {
             })
         })
     }
+}
+
+/// A job that was submitted here, and what it was made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    /// The job.
+    pub job: Job,
+    /// Its way through the queue.
+    pub entry: QueueEntry,
+    /// What its provider was asked to run, without its secrets.
+    pub order: Order,
+}
+
+/// What a job was made of; None where that is not known: others submitted it, or the queue was cleaned up.
+#[derive(Debug, Clone)]
+pub struct GetSubmission(pub JobId);
+
+impl Question for GetSubmission {
+    type Answer = Option<Submission>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        connection.read(|connection| {
+            let job = jobs::get(connection, &self.0)?;
+            submission_of(connection, job)
+        })
+    }
+}
+
+/// The newest job that was submitted to a provider under a name, and what it was made of.
+#[derive(Debug, Clone)]
+pub struct GetNewestSubmission {
+    /// The provider.
+    pub provider: &'static str,
+    /// The name of the configuration.
+    pub config_name: String,
+}
+
+impl Question for GetNewestSubmission {
+    type Answer = Option<Submission>;
+
+    fn look_up(self, connection: &mut Connection) -> Result<Self::Answer, StoreError> {
+        connection.read(|connection| {
+            let found = queue::newest_named(connection, self.provider, &self.config_name)?;
+            let Some(job_id) = found else { return Ok(None) };
+            let job = jobs::get(connection, &job_id)?;
+            submission_of(connection, job)
+        })
+    }
+}
+
+fn submission_of(connection: &mut Connection, job: Job) -> Result<Option<Submission>, StoreError> {
+    let Some(entry) = queue::find(connection, &job.job_id)? else { return Ok(None) };
+    let order = queue::order_of(connection, &job.job_id)?;
+    Ok(Some(Submission { job, entry, order }))
 }
 
 /// The entries that may still change, in the order in which they came, and the limits that hold.

@@ -20,7 +20,7 @@ use crate::domain::timestamp::from_micros;
 ///
 /// # Errors
 /// Where it is not in the queue, its order cannot be read, or the database fails.
-pub(super) fn order_of(connection: &mut Connection, job_id: &JobId) -> Result<Order, StoreError> {
+pub fn order_of(connection: &mut Connection, job_id: &JobId) -> Result<Order, StoreError> {
     let json: String = on_each_backend!(connection, |c| {
         queue_entries::table
             .filter(queue_entries::job_id.eq(&job_id.0))
@@ -42,6 +42,28 @@ pub fn has_webhook(connection: &mut Connection, job_id: &JobId) -> Result<bool, 
         Some(_) => Ok(order_of(connection, job_id)?.webhook_url.is_some()),
         None => Ok(false),
     }
+}
+
+/// The newest job that was submitted to a provider under a name.
+///
+/// # Errors
+/// Where the database fails.
+pub fn newest_named(
+    connection: &mut Connection,
+    provider: &str,
+    config_name: &str,
+) -> Result<Option<JobId>, StoreError> {
+    let found: Option<String> = on_each_backend!(connection, |c| {
+        queue_entries::table
+            .inner_join(job_table::table)
+            .filter(job_table::provider.eq(provider))
+            .filter(job_table::config_name.eq(config_name))
+            .order(queue_entries::id.desc())
+            .select(queue_entries::job_id)
+            .first(c)
+            .optional()
+    })?;
+    Ok(found.map(JobId))
 }
 
 /// The jobs of which it is not known whether the provider took them.

@@ -7,12 +7,12 @@ mod row;
 use chrono::Duration;
 use diesel::prelude::*;
 
+use self::look::get;
 pub(super) use self::look::suspects;
 pub use self::look::{
-    Totals, by_status, ended, find, has_webhook, in_force, open, past_runs_seconds,
-    past_waits_seconds, totals, unresolved,
+    Totals, by_status, ended, find, has_webhook, in_force, newest_named, open, order_of,
+    past_runs_seconds, past_waits_seconds, totals, unresolved,
 };
-use self::look::{get, order_of};
 use self::row::NewEntry;
 use super::connection::Connection;
 use super::error::StoreError;

@@ -87,6 +87,21 @@ impl Order {
         }
     }
 
+    /// The secrets that are missing in what is stored, as they are given again by their names.
+    ///
+    /// # Errors
+    /// The names of those that are not given.
+    pub fn secrets_given_again(
+        &self,
+        given: &Map<String, Value>,
+    ) -> Result<SecretInputs, Vec<String>> {
+        let whole = match &self.payload {
+            Payload::Input(input) => Value::Object(input.clone()),
+            Payload::Trainer(trainer) => serde_json::to_value(trainer).unwrap_or_default(),
+        };
+        SecretInputs::given_again(&self.secrets, &whole, given)
+    }
+
     /// What the run is called, where it has a name.
     pub fn run_name(&self) -> Option<String> {
         let of_payload = match &self.payload {

@@ -21,6 +21,31 @@ impl std::fmt::Debug for SecretInputs {
 }
 
 impl SecretInputs {
+    /// Secrets that are given again by their names, for the places in `within` from which they were taken.
+    ///
+    /// # Errors
+    /// The names of those that are missing.
+    pub fn given_again(
+        names: &[String],
+        within: &Value,
+        given: &Map<String, Value>,
+    ) -> Result<Self, Vec<String>> {
+        let mut places = Vec::new();
+        walk_empty(within, &mut Vec::new(), &mut places);
+        let (mut secrets, mut missing) = (Vec::new(), Vec::new());
+        for name in names {
+            let path = places.iter().find(|path| path.join(".") == *name);
+            let value = given.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+            match (path, value) {
+                (Some(path), Some(value)) => {
+                    secrets.push(SecretInput { path: path.clone(), value: value.to_owned() });
+                }
+                _ => missing.push(name.clone()),
+            }
+        }
+        if missing.is_empty() { Ok(Self(secrets)) } else { Err(missing) }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -47,6 +72,25 @@ fn find<'a>(within: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
         Value::Array(items) => items.get_mut(key.parse::<usize>().ok()?),
         _ => None,
     })
+}
+
+/// The places where nothing stands.
+fn walk_empty(value: &Value, path: &mut Vec<String>, places: &mut Vec<Vec<String>>) {
+    let mut deeper = |key: String, value: &Value| {
+        path.push(key);
+        walk_empty(value, path, places);
+        path.pop();
+    };
+    match value {
+        Value::Null => places.push(path.clone()),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| deeper(key.clone(), value));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| deeper(index.to_string(), value));
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// What stands in the place of a secret. Whoever reads it knows that there was one.
@@ -168,8 +212,21 @@ mod tests {
             ["hf_token", "note", "publishing.0.access_key", "publishing.0.secret-key"]
         );
         assert!(!format!("{secrets:?}").contains("SK"));
-        secrets.restore(&mut stored);
-        assert_eq!(stored, submitted);
+        let given = json!({
+            "hf_token": "hf_abcdefghijklmnopqrstuv", "note": "r8_0123456789abcdef0123456789",
+            "publishing.0.access_key": "AK", "publishing.0.secret-key": "SK",
+        });
+        let Value::Object(mut given) = given else { panic!("an object") };
+        let again = SecretInputs::given_again(&secrets.names(), &stored, &given);
+        let again = again.expect("all of them");
+        given.remove("note");
+        let missing = SecretInputs::given_again(&secrets.names(), &stored, &given);
+        assert_eq!(missing, Err(vec!["note".to_owned()]));
+        for secrets in [secrets, again] {
+            let mut restored = stored.clone();
+            secrets.restore(&mut restored);
+            assert_eq!(restored, submitted);
+        }
     }
 
     #[test]

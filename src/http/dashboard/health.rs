@@ -54,7 +54,7 @@ fn card(gateway: &Gateway, component: Component, now: Timestamp) -> ComponentCar
         title: title.unwrap_or_else(|| capitalised(component.name)),
         status: component.status.as_str(),
         icon: icon_of(component.status.as_str()),
-        message: component.message,
+        message: Some(component.message),
         details: details.collect(),
     }
 }

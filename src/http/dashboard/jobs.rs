@@ -109,7 +109,7 @@ fn list<'a>(
         title: door.setup.title,
         lists_jobs: door.setup.capabilities.lists_jobs,
     });
-    let has_token = gateway.providers.values().any(|door| door.setup.has_token);
+    let has_token = gateway.providers.values().any(|door| door.setup.has_token());
     JobList {
         address: JobsAddress(query),
         rows,

@@ -18,6 +18,7 @@ pub(super) use self::prediction::{is_plausible_id, output_url};
 use super::caller::{Caller, CallerHealth, CallerOptions, HealthListener, Urgency};
 use super::log_readers::LogReaders;
 use super::registry::{Capabilities, Connection, ProviderSetup, WebhookSetup};
+use super::token::SharedToken;
 use super::{
     Account, Answer, CandidatePage, JobList, NewJob, Page, Provider, ProviderError, SharedProvider,
     Snapshot, SubmitError,
@@ -30,6 +31,8 @@ use crate::domain::timestamp::{self, Timestamp};
 pub const NAME: &str = "replicate";
 /// The name of the provider for people.
 pub const TITLE: &str = "Replicate";
+/// Where the provider tells people how it is.
+pub const STATUS_PAGE: &str = "https://www.replicatestatus.com";
 /// The name of the trainings in routes and jobs.
 pub const TRAININGS: &str = "replicate-trainings";
 
@@ -37,6 +40,7 @@ pub const TRAININGS: &str = "replicate-trainings";
 pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connection {
     let (network, readers) = (config.network.clone(), readers.clone());
     let config = config.providers.replicate.clone();
+    let token = SharedToken::open(config.api_token.clone(), config.token_file.clone());
     let setup = |kind: Kind| ProviderSetup {
         name: kind.name(),
         title: kind.title(),
@@ -46,7 +50,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         },
         // Predictions are there also without a token, and say so.
         is_set_up: kind == Kind::Predictions || config.trainings,
-        has_token: config.api_token.is_some(),
+        token: Some(token.clone()),
         capabilities: Capabilities {
             lists_jobs: true,
             submits: true,
@@ -68,7 +72,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
     };
     let providers = vec![setup(Kind::Predictions), setup(Kind::Trainings)];
     let connect = move |listener: HealthListener| {
-        let account = Rc::new(ReplicateAccount::new(&config, network, readers, listener));
+        let account = Rc::new(ReplicateAccount::new(&config, network, token, readers, listener));
         let kinds = [Kind::Predictions, Kind::Trainings].into_iter();
         let set_up = kinds.filter(|kind| *kind == Kind::Predictions || config.trainings);
         set_up
@@ -124,12 +128,13 @@ impl ReplicateAccount {
     fn new(
         config: &config::Replicate,
         network: config::Network,
+        token: SharedToken,
         readers: Arc<LogReaders>,
         health_listener: HealthListener,
     ) -> Self {
         let caller = Caller::new(CallerOptions {
             base_url: config.base_url.as_str().to_owned(),
-            token: config.api_token.clone(),
+            token: Some(token),
             missing_token: Some(ProviderError::NoToken {
                 provider: TITLE,
                 variable: "REPLICATE_API_TOKEN",

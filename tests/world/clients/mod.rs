@@ -4,5 +4,8 @@
 mod event_stream;
 mod hardware;
 mod names;
+mod other_routes;
+mod retry;
 mod short_ids;
 mod spending_limit;
+mod token;
