@@ -30,11 +30,15 @@ const CANDIDATES_MAX: usize = 10;
 /// # Errors
 /// Where several begin so, or the database fails.
 pub fn resolve(connection: &mut Connection, given: String) -> Result<JobId, StoreError> {
+    // PostgreSQL takes no NUL, and no identifier has one.
+    if given.contains('\0') {
+        return Ok(JobId(given));
+    }
     let exact = on_each_backend!(&mut *connection, |c| {
         jobs::table.find(&given).select(jobs::job_id).first::<String>(c).optional()
     })?;
     let chars = given.chars().count();
-    if exact.is_some() || chars < PREFIX_CHARS_MIN || given.contains('\0') {
+    if exact.is_some() || chars < PREFIX_CHARS_MIN {
         return Ok(JobId(given));
     }
     let mut candidates = begun_by(connection, &given)?;

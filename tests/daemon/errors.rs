@@ -137,7 +137,6 @@ async fn an_unknown_route_is_not_found_in_the_form_of_the_contract() {
         ("GET", "/api/cloud/providers/%00/validate"),
         ("POST", "/api/webhooks/modal"),
         ("POST", "/api/webhooks/Replicate"),
-        ("POST", "/api/cloud/webhook/test"),
     ] {
         assert_is_ours(&ask(&daemon, method, path).await.error(404, "unknown_provider"));
     }

@@ -119,7 +119,11 @@ async fn a_change_of_state_is_told_unnamed_with_the_fields_of_the_page(
 #[actix_web::test]
 async fn a_silent_stream_is_kept_open_by_comments() {
     let database = TestDatabase::new(Backend::Sqlite);
-    let daemon = daemon().with("JOBSYNCD__EVENTS__HEARTBEAT_SECONDS", "1").start(&database).await;
+    let daemon = daemon()
+        .with("JOBSYNCD__EVENTS__HEARTBEAT_SECONDS", "1")
+        .with("JOBSYNCD__EVENTS__SIMPLETUNER_COMPAT", "false")
+        .start(&database)
+        .await;
     let mut stream = daemon.events().await;
 
     for _ in 0..2 {

@@ -65,6 +65,10 @@ async fn a_finished_job_has_every_field_of_the_contract(
 
     let mut job = daemon.job(&id).await;
     let confirmed_at = job["confirmed_at"].take();
+    let config_name = job["config_name"].clone();
+    assert!(
+        config_name.as_str().is_some_and(|name| name.starts_with("advanced-trainer-l40s-x2 20"))
+    );
     assert!(confirmed_at.as_str().is_some_and(|text| text.ends_with('Z')), "{confirmed_at}");
     assert_eq!(
         job,
@@ -73,8 +77,9 @@ async fn a_finished_job_has_every_field_of_the_contract(
             "job_type": "cloud",
             "provider": "replicate",
             "status": "completed",
-            "config_name": null,
+            "config_name": config_name,
             "created_at": created_at,
+            "queued_at": created_at,
             "started_at": started_at,
             "completed_at": completed_at,
             "cost_usd": 0.195,
@@ -101,6 +106,11 @@ async fn a_finished_job_has_every_field_of_the_contract(
             "confirmed_at": null,
             "confirmed_by": "poll",
             "progress": null,
+            "queue_position": null,
+            "estimated_wait_seconds": null,
+            "inline_stage": null,
+            "inline_log": null,
+            "inline_progress": null,
         })
     );
     let listed = daemon.get("/api/cloud/jobs").await.ok();

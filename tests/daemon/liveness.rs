@@ -117,7 +117,10 @@ async fn a_job_that_the_provider_has_not_known_for_ten_minutes_is_gone_and_keeps
     assert_eq!(list["jobs"][0]["status"], "running");
     let gone = events.next_of("job_gone").await;
     assert_eq!((&gone["job_id"], &gone["status"]), (&json!(job), &json!("running")));
-    assert_eq!(gone["job"], daemon.job(&job).await);
+    // Events tell all but what only holds at the moment.
+    let shown = daemon.job(&job).await;
+    let told = gone["job"].as_object().expect("a job");
+    assert!(told.len() > 20 && told.iter().all(|(field, value)| shown[field] == *value), "{gone}");
     assert!(gone["missing_since"].is_string(), "{gone}");
 
     // Still gone: nothing new to tell. Then the provider knows it again, which is.

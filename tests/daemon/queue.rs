@@ -54,7 +54,7 @@ async fn the_most_urgent_goes_first_and_a_place_that_is_free_is_taken_at_once(
     assert_eq!(daemon.job(&low).await["queue_position"], 3);
     let page = daemon.get("/api/cloud/jobs").await.ok();
     assert_eq!(page["jobs"][0]["queue_position"], 1, "{page}");
-    assert!(page["jobs"][3].get("queue_position").is_none());
+    assert!(page["jobs"][3]["queue_position"].is_null());
 
     let path = format!("/api/queue/{low}/priority");
     let moved = daemon.post_json(&path, &json!({"priority": "urgent"})).await.ok();
@@ -112,7 +112,10 @@ async fn a_pause_and_limits_outlive_a_restart(
     assert_eq!(events.next_of("queue_changed").await["change"], "paused");
     let limits = json!({"max_concurrent": 1, "team_max_concurrent": 3});
     let answer = daemon.post_json("/api/queue/concurrency", &limits).await.ok();
-    let expected = json!({"success": true, "max_concurrent": 1, "user_max_concurrent": 2});
+    let expected = json!({
+        "success": true, "max_concurrent": 1, "user_max_concurrent": 2,
+        "team_max_concurrent": 1, "enable_fair_share": false,
+    });
     assert_eq!(answer, expected);
     let ids = [daemon.submit(&json!({})).await, daemon.submit(&json!({})).await];
     daemon.stop().await;
