@@ -43,7 +43,7 @@ use crate::db::database::{Claim, ClaimError, Database, Session};
 use crate::db::error::{Obstacle, StoreError};
 use crate::db::migration::SchemaError;
 use crate::db::settings::Setting;
-use crate::db::{events, notifications};
+use crate::db::{events, job_search, notifications};
 use crate::domain::cost::Prices;
 use crate::domain::event::{Notice, Seq};
 use crate::domain::timestamp::now;
@@ -391,6 +391,7 @@ fn open_database(config: &Config) -> Result<OpenDatabase, StartError> {
         let (database, claim) = Database::claim(&config.database)?;
         let mut writer = database.writer()?;
         writer.migrate()?;
+        job_search::fill(&mut writer)?;
         let channels = &config.notifications.channels;
         let names: Vec<_> = channels.keys().map(String::as_str).collect();
         let receivers: Vec<_> = channels.values().map(|channel| channel.url.receiver()).collect();

@@ -16,7 +16,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 
 use crate::Effort;
 use crate::client::{Connection, answers_a_second, ask_once, get, on_own_thread};
-use crate::figures::{Figure, Goal, in_thousands, median};
+use crate::figures::{Figure, Goal, in_ms, in_thousands, median};
 use crate::stand::{Database, Stand};
 use crate::webhook::{self, SECRET_SETTING, Tells};
 
@@ -38,6 +38,7 @@ pub(crate) fn measure(effort: Effort) -> Vec<Figure> {
         Goal::AtLeast(0.4),
         effort,
     ));
+    figures.push(search_without_a_match(&stand, effort));
     let changes = Changes::begin(stand.address);
     figures.push(against_static(
         &stand,
@@ -48,6 +49,25 @@ pub(crate) fn measure(effort: Effort) -> Vec<Figure> {
     changes.end();
     stand.stop();
     figures
+}
+
+/// How long an answer takes to a search that nothing matches. Each is for another text, so that none is remembered.
+fn search_without_a_match(stand: &Stand, effort: Effort) -> Figure {
+    let times: Vec<_> = (0..effort.choose(50, 10))
+        .map(|round| {
+            let path = format!("/api/cloud/jobs?q=nothing-{round}-of-this-name");
+            let begun = Instant::now();
+            ask_once(stand.address, get(&path));
+            in_ms(begun.elapsed())
+        })
+        .collect();
+    Figure {
+        what: "search of 100,000 jobs that nothing matches".to_owned(),
+        median: median(&times),
+        unit: "ms",
+        goal: Goal::AtMost(20.0),
+        details: String::new(),
+    }
 }
 
 fn at_rest(jobs: i64, effort: Effort) -> Figure {

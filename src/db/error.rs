@@ -60,6 +60,9 @@ pub enum StoreError {
         /// Its state.
         status: JobStatus,
     },
+    /// The daemon is stopping, and stores nothing any more.
+    #[error("the daemon is stopping")]
+    Stopping,
     /// The database cannot be used now. Nothing was changed.
     #[error("the database cannot be used now: {0}")]
     Unavailable(Obstacle),
@@ -86,6 +89,7 @@ impl StoreError {
             | Self::NotWaiting { .. }
             | Self::QueueFull { .. }
             | Self::KeyReused(_)
+            | Self::Stopping
             | Self::Finished { .. } => false,
         }
     }

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use diesel::sql_types::{Bool, Integer, Text};
 
 use super::connection::Connection;
 use super::error::StoreError;
 use super::row::{JobRow, UpdateJob, read_liveness};
+use super::schema::job_search as search_table;
 use super::schema::{job_logs, job_series, job_texts, jobs};
-use super::{logs, on_each_backend, queue};
+use super::{job_search, logs, on_each_backend, queue};
 use crate::domain::job::{Job, JobId, JobStatus};
 use crate::domain::job_query::{JobQuery, JobSort};
 use crate::domain::poll_round::{RoundScope, WayToAsk};
@@ -116,8 +117,10 @@ pub fn find_at_provider(
 /// Where the database fails.
 pub fn insert(connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
     let row = JobRow::from(job);
-    on_each_backend!(connection, |c| diesel::insert_into(jobs::table).values(&row).execute(c))?;
-    Ok(())
+    on_each_backend!(&mut *connection, |c| {
+        diesel::insert_into(jobs::table).values(&row).execute(c)
+    })?;
+    job_search::insert(connection, job)
 }
 
 /// Stores a job that is there as it is now; `known` is how it was.
@@ -127,6 +130,7 @@ pub fn insert(connection: &mut Connection, job: &Job) -> Result<(), StoreError> 
 pub fn update(connection: &mut Connection, known: &Job, job: &Job) -> Result<(), StoreError> {
     let row = JobRow::from(job);
     on_each_backend!(&mut *connection, |c| UpdateJob::new(&row).execute(c))?;
+    job_search::update(connection, known, job)?;
     if job.created_at != known.created_at {
         let created_at = jobs::created_at.eq(to_micros(job.created_at));
         on_each_backend!(connection, |c| {
@@ -302,14 +306,11 @@ macro_rules! filtered {
             filtered = filtered.filter(jobs::provider.eq(provider));
         }
         if let Some(text) = &query.text {
-            // Both sides by the database's own `lower`, which may know fewer letters than Rust.
-            let pattern = lower(contains_pattern(text).into_sql::<Nullable<Text>>());
-            let id = lower(jobs::job_id.nullable()).like(pattern.clone()).escape('\\');
-            let name = lower(jobs::config_name).like(pattern.clone()).escape('\\');
-            let model = lower(jobs::model).like(pattern.clone()).escape('\\');
-            let error = lower(jobs::error_message).like(pattern).escape('\\');
-            // `x OR NULL` is not false but NULL, which matches no more than false does.
-            filtered = filtered.filter(id.or(name).or(model).or(error));
+            let pattern = job_search::pattern(text);
+            let found = search_table::table
+                .filter(search_table::folded.like(pattern).escape('\\'))
+                .select(search_table::job_id);
+            filtered = filtered.filter(jobs::job_id.eq_any(found));
         }
         filtered
     }};
@@ -339,6 +340,9 @@ pub fn list(connection: &mut Connection, query: &JobQuery) -> Result<(Vec<Job>, 
         let total = on_each_backend!(&mut *connection, |c| {
             matching!(query, jobs::table.select(diesel::dsl::count_star())).get_result(c)
         })?;
+        if total == 0 {
+            return Ok((Vec::new(), 0));
+        }
         let rows: Vec<JobRow<'_>> = on_each_backend!(connection, |c| {
             let page = matching!(query, jobs::table.select(JobRow::as_select()));
             let page = match query.sort {
@@ -535,17 +539,4 @@ fn ranks(connection: &mut Connection) -> Result<HashMap<(String, String), usize>
 /// and SQLite's LIKE for the end of the pattern.
 fn is_no_text(text: &str) -> bool {
     text.contains('\0')
-}
-
-/// The pattern that finds `text` anywhere. The wildcards of LIKE stand for
-/// themselves.
-fn contains_pattern(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%{escaped}%")
-}
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// `lower(text)` of either database.
-    fn lower(text: Nullable<Text>) -> Nullable<Text>;
 }

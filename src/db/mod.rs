@@ -12,6 +12,7 @@ pub mod deliveries;
 pub mod error;
 pub mod events;
 mod file_content;
+pub mod job_search;
 pub mod job_series;
 pub mod job_texts;
 pub mod jobs;

@@ -103,6 +103,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    job_search (job_id) {
+        job_id -> Text,
+        folded -> Text,
+    }
+}
+
+diesel::table! {
     job_texts (job_id, field) {
         job_id -> Text,
         field -> Text,
@@ -156,4 +163,4 @@ diesel::table! {
 }
 
 diesel::joinable!(queue_entries -> jobs (job_id));
-diesel::allow_tables_to_appear_in_same_query!(jobs, job_logs, queue_entries);
+diesel::allow_tables_to_appear_in_same_query!(jobs, job_logs, job_search, queue_entries);

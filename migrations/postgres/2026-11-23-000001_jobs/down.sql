@@ -1,7 +1,6 @@
 DROP TABLE notifications;
 DROP TABLE notification_channels;
 DROP TABLE settings;
-DROP TABLE job_texts;
 DROP TABLE job_series;
 DROP TABLE job_logs_sum;
 DROP TABLE job_logs;

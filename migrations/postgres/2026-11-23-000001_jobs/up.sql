@@ -124,14 +124,6 @@ CREATE TABLE job_logs_sum (
 );
 INSERT INTO job_logs_sum (id, packed_bytes) VALUES (1, 0);
 
--- The whole of a text of which its job carries a part: `error_message` or `output_url`.
-CREATE TABLE job_texts (
-    job_id TEXT NOT NULL REFERENCES jobs (job_id) ON DELETE CASCADE,
-    field TEXT NOT NULL,
-    whole TEXT NOT NULL,
-    PRIMARY KEY (job_id, field)
-);
-
 -- The curves of jobs: loss, learning rate and speed over their steps. Apart from the jobs, since lists need
 -- none of them.
 CREATE TABLE job_series (

@@ -1,0 +1,2 @@
+DROP TABLE job_search;
+DROP TABLE job_texts;
