@@ -11,7 +11,7 @@ use actix::prelude::*;
 use super::job_reader::Read;
 use super::job_reader::costs::{BudgetStanding, GetBudget};
 use super::job_store::RecordBudget;
-use crate::db::error::{Obstacle, StoreError};
+use crate::db::error::StoreError;
 use crate::domain::budget::{Budget, Level};
 use crate::domain::cost::Prices;
 use crate::domain::timestamp::now;
@@ -59,7 +59,7 @@ impl Accountant {
             now: now(),
         };
         async move {
-            let gone = || StoreError::Unavailable(Obstacle::Other);
+            let gone = || StoreError::Stopping;
             let BudgetStanding { budget, spending, told, .. } =
                 reader.send(Read(question)).await.unwrap_or_else(|_| Err(gone()))?;
             let level = budget.level(spending).unwrap_or(Level::Fine);

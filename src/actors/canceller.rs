@@ -14,7 +14,7 @@ use super::job_reader::queue::ListToCancel;
 use super::job_store::RecordReports;
 use super::job_store::queue::{RequestCancel, WithdrawCancel};
 use super::provider_client::CancelAtProvider;
-use crate::db::error::{Obstacle, StoreError};
+use crate::db::error::StoreError;
 use crate::db::observations::Report;
 use crate::db::queue::Cancelled;
 use crate::domain::job::{Job, JobId};
@@ -106,9 +106,12 @@ impl Canceller {
         }
         let wanted = self.options.wanted.send(Read(ListToCancel));
         context.spawn(wanted.into_actor(self).map(|wanted, this, context| {
-            // Where the database cannot be read now, it is tried again soon.
-            if let Ok(Ok(jobs)) = wanted {
-                this.ask_for(jobs, context);
+            match wanted {
+                Ok(Ok(jobs)) => this.ask_for(jobs, context),
+                // It is tried again soon.
+                Ok(Err(error)) => log::error!("which jobs are to end cannot be read: {error}"),
+                // The daemon is stopping.
+                Err(_) => {}
             }
             let look = |this: &mut Self, context: &mut Context<Self>| this.look(context);
             this.timer = Some(context.run_later(LOOK_PAUSE, look));
@@ -162,7 +165,7 @@ async fn tell_provider(options: &CancellerOptions, job: Job) -> Result<(), Cance
     let observation = Observation { source: Source::User, ..said.observation };
     let reports = vec![Report::of_call(observation, false)];
     let stored = options.record.send(RecordReports { reports }).await;
-    stored.unwrap_or(Err(StoreError::Unavailable(Obstacle::Other)))?;
+    stored.unwrap_or(Err(StoreError::Stopping))?;
     Ok(())
 }
 
@@ -187,7 +190,7 @@ fn is_lasting(error: &CancelError) -> bool {
 
 async fn cancel(options: CancellerOptions, job_id: JobId) -> Result<CancelAnswer, CancelError> {
     let requested = options.request.send(RequestCancel { job_id: job_id.clone() }).await;
-    let requested = requested.unwrap_or(Err(StoreError::Unavailable(Obstacle::Other)))?;
+    let requested = requested.unwrap_or(Err(StoreError::Stopping))?;
     let job = match requested {
         Cancelled::Ended(_) => return Ok(CancelAnswer::Ended),
         Cancelled::Requested(job) => job,

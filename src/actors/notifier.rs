@@ -15,7 +15,7 @@ use super::job_reader::Read;
 use super::job_reader::notifications::GetNextDue;
 use super::job_store::notifications::{CondenseNotifications, NoteAttempt, PlanNotifications};
 use crate::config::{Channel, Network, Notifications};
-use crate::db::error::{Obstacle, StoreError};
+use crate::db::error::StoreError;
 use crate::db::notifications::{Attempt, Due, Listener, Noted, Outcome, Outgoing};
 use crate::domain::notification::Message;
 use crate::domain::timestamp::now;
@@ -231,7 +231,7 @@ impl Courier {
         let spread = rand::random_range(1.0..1.1);
         let attempt = Attempt { receiver, id, outcome, first_seconds: self.first_seconds, spread };
         let noted = self.note.send(NoteAttempt(attempt)).await;
-        noted.unwrap_or(Err(StoreError::Unavailable(Obstacle::Other)))
+        noted.unwrap_or(Err(StoreError::Stopping))
     }
 }
 

@@ -337,7 +337,7 @@ impl Handler<RefreshActiveJobs> for Poller {
         let round = self.refresh(context);
         Box::pin(async move {
             // The sender is only dropped with the whole actor.
-            round.await.unwrap_or(Err(StoreError::Unavailable(crate::db::error::Obstacle::Other)))
+            round.await.unwrap_or(Err(StoreError::Stopping))
         })
     }
 }
@@ -423,8 +423,5 @@ async fn save(
     setting: Setting,
     value: Option<String>,
 ) -> Result<(), StoreError> {
-    settings
-        .send(ChangeSetting { setting, value })
-        .await
-        .unwrap_or(Err(StoreError::Unavailable(crate::db::error::Obstacle::Other)))
+    settings.send(ChangeSetting { setting, value }).await.unwrap_or(Err(StoreError::Stopping))
 }

@@ -10,7 +10,7 @@ use actix::prelude::*;
 use super::broadcaster::Announce;
 use super::job_store::{RecordReports, RecordSync};
 use super::provider_client::FetchPage;
-use crate::db::error::{Obstacle, StoreError};
+use crate::db::error::StoreError;
 use crate::db::observations::{Effect, Report};
 use crate::domain::event::Notice;
 use crate::domain::model_filter::ModelFilter;
@@ -162,7 +162,7 @@ impl Sync {
             .store
             .send(RecordReports { reports })
             .await
-            .unwrap_or(Err(StoreError::Unavailable(Obstacle::Other)))?;
+            .unwrap_or(Err(StoreError::Stopping))?;
         for outcome in outcomes {
             match outcome.effect {
                 Effect::Created(_) => self.done.synced += 1,

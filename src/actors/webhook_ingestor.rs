@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::job_store::RecordReports;
 use super::provider_client::FetchWebhookSecret;
 use super::webhook_key::WebhookKey;
-use crate::db::error::{Obstacle, StoreError};
+use crate::db::error::StoreError;
 use crate::db::observations::{Effect, Outcome, Report, Subject};
 use crate::domain::content_coding::{ContentCoding, UnpackError, gunzip};
 use crate::domain::job::JobId;
@@ -208,7 +208,7 @@ impl WebhookIngestor {
             .unzip();
         let commit = self.options.store.send(RecordReports { reports });
         context.spawn(commit.into_actor(self).map(|committed, this, context| {
-            let committed = committed.unwrap_or(Err(StoreError::Unavailable(Obstacle::Other)));
+            let committed = committed.unwrap_or(Err(StoreError::Stopping));
             acknowledge(committed, receipts);
             this.is_committing = false;
             this.commit(context);
@@ -411,7 +411,7 @@ impl WebhookIngestor {
             let receipt = async move {
                 match gathered? {
                     Some(receipt) => receipt.await.unwrap_or(Err(IngestError::Stopping)),
-                    None => Ok(Receipt::Ignored { reason: "no job_id" }),
+                    None => Ok(Receipt::Ignored { reason: "no job is named" }),
                 }
             };
             receipt.into_actor(this)

@@ -59,8 +59,6 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
         retention_bytes: megabytes(r, "logs.retention_mb")?,
         job_bytes_max: r.whole::<usize>("logs.max_job_mb", 1..=64)? * 1024 * 1024,
     };
-    let config_folder =
-        r.optional_text("simpletuner.config_folder", |path| Ok(PathBuf::from(path)))?;
     let queue = Queue {
         max_concurrent: r.whole("queue.max_concurrent", 1..=10_000)?,
         user_max_concurrent: r.whole("queue.user_max_concurrent", 1..=10_000)?,
@@ -68,6 +66,8 @@ pub(super) fn read(merged: &Value, sources: &Sources) -> Result<Config, ConfigEr
     };
     let costs = Costs { budget: budget(r)? };
     let notifications = super::notifications::read(r)?;
+    let config_folder =
+        r.optional_text("simpletuner.config_folder", |path| Ok(PathBuf::from(path)))?;
     let progress = Progress { ttl_seconds: r.whole("progress.ttl_seconds", 1..=3600)? };
     // The layers have followed it already; here it is only put on record.
     r.optional_text("enterprise_config", |path| Ok(PathBuf::from(path)))?;

@@ -150,6 +150,17 @@ impl Spending {
 }
 
 impl Budget {
+    /// Nothing may be spent: what stands where the limit that somebody set cannot be read.
+    pub fn nothing() -> Self {
+        Self {
+            limit_micro_usd: Some(0),
+            switch: Some(true),
+            period: Period::Daily,
+            action: Action::Block,
+            warn_at_percent: 100,
+        }
+    }
+
     /// How much may be spent, in millionths of a dollar; None for no limit.
     pub fn limit(&self) -> Option<i64> {
         self.limit_micro_usd.filter(|_| self.is_enabled())
@@ -183,6 +194,10 @@ impl Budget {
             Level::Warning => {
                 Some(format!("Approaching limit: ${spent_usd:.2} / ${limit:.2} ({period})"))
             }
+            Level::Exceeded if limit == 0.0 => Some(
+                "The spending limit cannot be read: nothing may be spent until it is set again"
+                    .to_owned(),
+            ),
             Level::Exceeded => {
                 Some(format!("Spending limit exceeded: ${spent_usd:.2} / ${limit:.2} ({period})"))
             }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::job_texts::{CutTexts, JobText};
+use super::job_texts::{CutTexts, JobText, OUTPUT_URL_BYTES_MAX};
 use super::liveness::Liveness;
 use super::observation::{Provenance, Source};
 use super::progress::Progress;
@@ -330,7 +330,11 @@ impl Job {
 
     /// Where the result is, where it carries all of that.
     pub fn whole_output_url(&self) -> Option<&str> {
-        self.output_url.as_deref().filter(|_| self.provenance.cut.output_url.is_none())
+        // An earlier version has stored it whole however long it was.
+        let is_whole = |url: &&str| {
+            self.provenance.cut.output_url.is_none() && url.len() <= OUTPUT_URL_BYTES_MAX
+        };
+        self.output_url.as_deref().filter(is_whole)
     }
 
     /// When the job came into `status` by the provider's clock, where that is known.

@@ -13,20 +13,22 @@ use super::words::grouped;
 /// The longest error that a job carries, in bytes of JSON.
 pub const ERROR_BYTES_MAX: usize = 800;
 /// What an error always has, however long the other texts are, in bytes of JSON.
-pub const ERROR_BYTES_MIN: usize = 160;
+pub const ERROR_BYTES_MIN: usize = 130;
 /// The longest URL of a result that a job carries, in bytes of JSON. A longer one is left out: half a URL
 /// leads nowhere.
-pub const OUTPUT_URL_BYTES_MAX: usize = 600;
+pub const OUTPUT_URL_BYTES_MAX: usize = 500;
 /// The longest URL of a page that a job carries, in bytes of JSON. A longer one is left out.
-pub const WEB_URL_BYTES_MAX: usize = 200;
+pub const WEB_URL_BYTES_MAX: usize = 160;
 /// The longest name of a model, in bytes of JSON.
-pub const MODEL_BYTES_MAX: usize = 120;
+pub const MODEL_BYTES_MAX: usize = 100;
+/// The longest name of a run, in bytes of JSON.
+pub const RUN_NAME_BYTES_MAX: usize = 100;
 /// The longest name of a version, in bytes of JSON: one at Replicate has 64 behind the model's name.
-pub const VERSION_BYTES_MAX: usize = 160;
+pub const VERSION_BYTES_MAX: usize = 140;
 /// The longest word for a state, in bytes of JSON.
 pub const STATUS_BYTES_MAX: usize = 60;
 /// The most that all these have together in one answer, in bytes of JSON: an error gives way to the others.
-pub const TOGETHER_BYTES_MAX: usize = 1_200;
+pub const TOGETHER_BYTES_MAX: usize = 1_100;
 
 /// A text that is kept whole where a job carries a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -127,7 +127,7 @@ impl<'a> JobView<'a> {
         let now = Now {
             queue_position: place.map(|place| place.position),
             estimated_wait_seconds: place.and_then(|place| place.estimated_wait_seconds),
-            inline_stage: inline.and_then(|progress| progress.stage.clone()),
+            inline_stage: inline.and_then(|progress| progress.stage),
             inline_log: inline.and_then(|progress| progress.last_log.clone()),
             inline_progress: inline.and_then(|progress| progress.progress),
         };
@@ -138,6 +138,9 @@ impl<'a> JobView<'a> {
 /// The error as far as the other texts leave room for it, and how long the texts are that are not shown whole.
 fn error_that_fits(job: &Job) -> (Option<Cow<'_, str>>, CutTexts) {
     let mut cut = job.cut_texts();
+    if let (Some(url), None) = (&job.output_url, job.whole_output_url()) {
+        cut.output_url = cut.output_url.or(Some(url.len() as u64));
+    }
     let Some(error) = job.error_message.as_deref() else { return (None, cut) };
     let others = [
         job.whole_output_url(),

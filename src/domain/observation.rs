@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{Job, JobStatus};
 use super::job_texts::{
-    CutTexts, JobText, MODEL_BYTES_MAX, STATUS_BYTES_MAX, VERSION_BYTES_MAX, WEB_URL_BYTES_MAX,
-    bounded_name, json_bytes,
+    CutTexts, JobText, MODEL_BYTES_MAX, RUN_NAME_BYTES_MAX, STATUS_BYTES_MAX, VERSION_BYTES_MAX,
+    WEB_URL_BYTES_MAX, bounded_name, json_bytes,
 };
 use super::liveness::Alarm;
 use super::packed_log::PackedLog;
@@ -222,6 +222,7 @@ impl Observation {
         let has_long_name = is_long(&self.model, MODEL_BYTES_MAX)
             || is_long(&self.version, VERSION_BYTES_MAX)
             || is_long(&self.provider_status, STATUS_BYTES_MAX)
+            || is_long(&self.run_name, RUN_NAME_BYTES_MAX)
             || is_long(&self.web_url, WEB_URL_BYTES_MAX);
         if error_message.is_none() && output_url.is_none() && !has_long_name {
             return Cow::Borrowed(self);
@@ -242,6 +243,7 @@ impl Observation {
             model: name(&self.model, MODEL_BYTES_MAX),
             version: name(&self.version, VERSION_BYTES_MAX),
             provider_status: name(&self.provider_status, STATUS_BYTES_MAX),
+            run_name: name(&self.run_name, RUN_NAME_BYTES_MAX),
             web_url: self.web_url.clone().filter(|url| json_bytes(url) <= WEB_URL_BYTES_MAX),
             ..self.clone()
         })

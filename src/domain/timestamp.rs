@@ -23,7 +23,7 @@ const NAIVE_FORMS: [&str; 4] =
 
 /// The years in which jobs run. What is before is how a program writes that it has no time: Go as the year 1,
 /// C as 1970, .NET as 1601.
-const YEARS: std::ops::Range<i32> = 2000..2200;
+const YEARS: std::ops::Range<i32> = 1990..2200;
 
 /// Reads a provider's timestamp: RFC 3339, and ISO 8601 as clients print it; without an offset it is UTC
 /// (`provider.md`: real answers are looser than the description). None where it is neither, or of a year in

@@ -349,6 +349,9 @@ fn of_store(error: &StoreError) -> Face {
         StoreError::QueueFull { pending } => Face::new(StatusCode::TOO_MANY_REQUESTS, "queue_full")
             .with(json!({"pending": pending}))
             .retry_after(60),
+        StoreError::Stopping => {
+            Face::new(StatusCode::SERVICE_UNAVAILABLE, "stopping").retry_after(RETRY_AFTER_SECONDS)
+        }
         StoreError::Unavailable(_) => {
             Face::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
                 .retry_after(RETRY_AFTER_SECONDS)

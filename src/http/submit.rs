@@ -104,7 +104,7 @@ pub(super) async fn submit(
         },
         None => None,
     };
-    let warnings = asked.warnings(gateway.config.providers.replicate.hf_token.is_some());
+    let warnings = asked.warnings(setup.has_hub_token);
     let limits = Limits { max_attempts: gateway.config.queue.max_attempts };
     let (order, secrets) = match stored {
         Some(order) => asked.again(order, setup.capabilities, webhook_url)?,
@@ -391,7 +391,7 @@ impl SubmitRequest {
     }
 
     /// What was asked for and will not be, or probably not as it was meant.
-    fn warnings(&self, has_hub_token: bool) -> Vec<String> {
+    fn warnings(&self, has_hub_token: Option<bool>) -> Vec<String> {
         let mut warnings = Vec::new();
         for name in self.others.keys().filter(|name| !UNUSED.contains(&name.as_str())) {
             warnings.push(format!("the field {} is not known here, and was ignored", quoted(name)));
@@ -412,7 +412,7 @@ impl SubmitRequest {
             dataloader: None,
             lycoris: None,
         });
-        if trainer.is_some_and(|trainer| trainer.pushes_to_hub()) && !has_hub_token {
+        if trainer.is_some_and(|trainer| trainer.pushes_to_hub()) && has_hub_token == Some(false) {
             warnings.push(
                 "the result is to be pushed to Hugging Face, and the daemon has no token for it: set HF_TOKEN"
                     .to_owned(),

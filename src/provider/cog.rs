@@ -49,6 +49,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         set_up_by: "providers.cog.base_url",
         is_set_up: config.base_url.is_some(),
         token: None,
+        has_hub_token: None,
         capabilities: Capabilities {
             lists_jobs: false,
             submits: true,

@@ -51,6 +51,8 @@ pub struct ProviderSetup {
     pub is_set_up: bool,
     /// The token that its calls need; None where they need none.
     pub token: Option<SharedToken>,
+    /// Whether there is a token of Hugging Face that its jobs get; None where they get none from us.
+    pub has_hub_token: Option<bool>,
     /// What it can do.
     pub capabilities: Capabilities,
     /// How long one call may take.

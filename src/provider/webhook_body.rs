@@ -25,7 +25,7 @@ pub enum WebhookBody {
     },
     /// The trainer speaks about the job that it runs in.
     Trainer(Box<Observation>),
-    /// A trainer speaks that does not know its job: there is nothing to do.
+    /// A trainer speaks that does not know its job, or the id can be no job's: there is nothing to do.
     Nameless,
 }
 
@@ -64,9 +64,11 @@ pub fn read(
         };
     }
     let is_cut = fields.is_cut();
+    let has_id = fields.peek(ID, usize::MAX).is_some_and(|id: String| !id.is_empty());
     let prediction = match Prediction::of(fields) {
         Some(prediction) => prediction,
-        None if names.is_event() => return Ok(WebhookBody::Nameless),
+        // One that can be no job's is named all the same, and shall not be sent again.
+        None if names.is_event() || has_id => return Ok(WebhookBody::Nameless),
         None => return Err(says_nothing(body)),
     };
     if is_cut && prediction.status.is_none() {
@@ -77,6 +79,9 @@ pub fn read(
     let snapshot = prediction.into_snapshot(heard, readers);
     Ok(WebhookBody::Provider { said: Box::new(snapshot.observation), skipped, is_cut })
 }
+
+/// The field that names the job in the provider's own object.
+const ID: &str = "id";
 
 /// Why a body in which no job is named says nothing.
 fn says_nothing(body: &[u8]) -> BodyError {
@@ -114,7 +119,7 @@ impl Names {
         let kind = kind("event_type").or_else(|| kind("type"));
         Self {
             names_a_job: fields.names("job_id") || fields.names("prediction_id"),
-            has_id: fields.names("id"),
+            has_id: fields.names(ID),
             kind,
         }
     }

@@ -125,6 +125,16 @@ async fn a_signed_body_with_an_id_is_taken_whatever_stands_beside_it() {
 }
 
 #[actix_web::test]
+async fn an_id_that_can_be_no_jobs_is_passed_over_and_not_asked_for_again() {
+    let (_simulator, _database, daemon) = started().await;
+    for (number, id) in ["x".repeat(5_000), "a\nb".to_owned()].into_iter().enumerate() {
+        let body = json!({"id": id, "status": "processing"});
+        let answer = Signer::default().deliver(&daemon, &format!("msg_{number}"), body).await.ok();
+        assert_eq!(answer["status"], "ignored", "{answer}");
+    }
+}
+
+#[actix_web::test]
 async fn a_body_that_was_cut_off_before_the_status_is_asked_for_again_and_taken_then() {
     let (_simulator, _database, daemon) = started().await;
     let signer = Signer::default();
@@ -246,10 +256,10 @@ async fn fifty_jobs_are_never_a_list_of_more_than_150_kb() {
             "Epoch 1/21, Steps:  30%|███| 600/2000 [00:00<00:29, 47.96it/s, lr=9.5e-5, step_loss=0.0234] {long}\n"
         );
         let body = json!({
-            "id": format!("{number:03}{}", "ä".repeat(98)), "status": format!("succeeded {long}"),
-            "model": long, "version": long, "error": long, "logs": log,
-            "output": format!("https://example.com/{}", "a".repeat(570)),
-            "urls": {"web": format!("https://example.com/{}", "a".repeat(170))},
+            "id": format!("{number:03}{}", "ä".repeat(73)), "status": format!("succeeded {long}"),
+            "input": {"tracker_run_name": "ä".repeat(200)}, "model": long, "version": long, "error": long, "logs": log,
+            "output": format!("https://example.com/{}", "a".repeat(470)),
+            "urls": {"web": format!("https://example.com/{}", "a".repeat(130))},
             "created_at": "2026-03-01T10:00:00.123456789Z", "started_at": "2026-03-01T10:00:00.123456Z",
             "metrics": {"predict_time": 1.0 / 3.0},
         });

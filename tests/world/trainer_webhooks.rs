@@ -251,7 +251,7 @@ async fn a_trainer_that_does_not_know_its_job_is_answered_that_there_is_nothing_
         let mut event = nameless.clone();
         event["job_id"] = id;
         let answer = tell(&daemon, event).await.ok();
-        assert_eq!(answer, json!({"status": "ignored", "reason": "no job_id"}));
+        assert_eq!(answer, json!({"status": "ignored", "reason": "no job is named"}));
     }
     // Some of SimpleTuner's events then leave it out.
     let mut without = stage("x", "validation", "running", 1);

@@ -22,7 +22,7 @@ use super::job_reader::queue::{ListKnownAtProvider, ListUnresolved};
 use super::job_store::RecordReports;
 use super::job_store::queue::{ClaimJobs, EnqueueJob, RefuseJob};
 use super::provider_client::{FetchCandidates, FetchJob, RecallJob, SubmitAtProvider};
-use crate::db::error::{Obstacle, StoreError};
+use crate::db::error::StoreError;
 use crate::db::queue::{Claim, NewSubmission};
 use crate::domain::job::{Job, JobId};
 use crate::domain::queue::Limits;
@@ -248,7 +248,13 @@ impl Dispatcher {
         unresolved: Result<Vec<Claim>, StoreError>,
         context: &mut Context<Self>,
     ) {
-        let Ok(unresolved) = unresolved else { return };
+        let unresolved = match unresolved {
+            Ok(unresolved) => unresolved,
+            Err(error) => {
+                log::error!("what is to be searched for cannot be read: {error}");
+                return;
+            }
+        };
         let is_open = |job_id: &JobId| unresolved.iter().any(|claim| claim.job_id == *job_id);
         self.lost.retain(|job_id, _| is_open(job_id));
         for claim in &unresolved {
@@ -277,7 +283,10 @@ impl Dispatcher {
                 is_settled,
             };
             self.under_way.insert(job_id.clone());
-            context.spawn(search.run().into_actor(self).map(move |(), this, context| {
+            context.spawn(search.run().into_actor(self).map(move |is_taken, this, context| {
+                if is_taken {
+                    this.secrets.remove(&job_id);
+                }
                 this.end(job_id, Outcome::Refused, context);
             }));
         }
@@ -305,7 +314,7 @@ impl Dispatcher {
 }
 
 fn answered<T>(answer: Result<Result<T, StoreError>, MailboxError>) -> Result<T, StoreError> {
-    answer.unwrap_or(Err(StoreError::Unavailable(Obstacle::Other)))
+    answer.unwrap_or(Err(StoreError::Stopping))
 }
 
 impl Actor for Dispatcher {
@@ -354,7 +363,7 @@ impl Handler<ProcessQueue> for Dispatcher {
             self.look(context);
         }
         // Who is not served is told so, because the asker is dropped.
-        let stopping = Err(StoreError::Unavailable(Obstacle::Other));
+        let stopping = Err(StoreError::Stopping);
         Box::pin(async move { answer.await.unwrap_or(stopping) })
     }
 }

@@ -37,8 +37,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) async fn run(self) {
-        let Some(place) = self.options.destinations.get(&self.claim.provider) else { return };
+    pub(super) async fn run(self) -> bool {
+        let Some(place) = self.options.destinations.get(&self.claim.provider) else { return false };
         let job_id = &self.claim.job_id;
         let searched = match &place.recall {
             Some(recall) => self.ask_after(recall).await,
@@ -46,25 +46,26 @@ impl Search {
         };
         let verdict = match searched {
             Ok(Some(verdict)) => verdict,
-            Ok(None) => return,
+            Ok(None) => return true,
             Err(error) => {
                 log::warn!("the search for job {job_id} failed, and is made again: {error}");
-                return;
+                return false;
             }
         };
         match decide(&self.claim, verdict, self.is_settled, &self.words, now()) {
             Decision::Take(id) => self.take(place, id).await,
-            Decision::Wait => {}
+            Decision::Wait => false,
             Decision::Refuse { refusal, words } => {
                 // What may be it is followed by itself first, so that nothing runs unseen.
                 for id in refusal.suspects().iter().cloned() {
                     if let Err(error) = self.follow(place, id).await {
                         log::warn!("the search for job {job_id} is made again: {error}");
-                        return;
+                        return false;
                     }
                 }
                 log::warn!("job {job_id}: {words}");
                 refuse(&self.options, job_id.clone(), refusal, words).await;
+                false
             }
         }
     }
@@ -129,19 +130,24 @@ impl Search {
         stored.map(drop).map_err(|error| error.to_string())
     }
 
-    /// The provider has it, under this identifier.
-    async fn take(&self, place: &Destination, provider_job_id: String) {
+    /// The provider has it, under this identifier. Answers whether that is stored.
+    async fn take(&self, place: &Destination, provider_job_id: String) -> bool {
         let job_id = self.claim.job_id.clone();
         match place.job.send(FetchJob { provider_job_id: provider_job_id.clone() }).await {
-            Ok(Ok(snapshot)) => {
-                if let Outcome::Unknown(words) =
-                    accept(&self.options, job_id.clone(), snapshot).await
-                {
+            Ok(Ok(snapshot)) => match accept(&self.options, job_id.clone(), snapshot).await {
+                Outcome::Taken => true,
+                Outcome::Refused => false,
+                Outcome::Unknown(words) => {
                     log::error!("job {job_id}: {words}");
+                    false
                 }
+            },
+            Ok(Err(error)) => {
+                log::warn!("job {job_id} is {provider_job_id}: {error}");
+                false
             }
-            Ok(Err(error)) => log::warn!("job {job_id} is {provider_job_id}: {error}"),
-            Err(_) => {}
+            // The daemon is stopping.
+            Err(_) => false,
         }
     }
 }

@@ -93,8 +93,14 @@ pub(crate) fn in_force(
     connection: &mut Connection,
     configured: Budget,
 ) -> Result<Budget, StoreError> {
-    let set = settings::get(connection, Setting::Budget)?;
-    Ok(set.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or(configured))
+    let Some(set) = settings::get(connection, Setting::Budget)? else { return Ok(configured) };
+    Ok(serde_json::from_str(&set).unwrap_or_else(|error| {
+        // What was set may have been a block, which must not vanish.
+        log::error!(
+            "the spending limit that was set cannot be read ({error}): nothing is submitted until it is set again"
+        );
+        Budget::nothing()
+    }))
 }
 
 /// What was told of a budget in its present period.

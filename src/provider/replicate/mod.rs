@@ -51,6 +51,7 @@ pub(super) fn connection(config: &Config, readers: &Arc<LogReaders>) -> Connecti
         // Predictions are there also without a token, and say so.
         is_set_up: kind == Kind::Predictions || config.trainings,
         token: Some(token.clone()),
+        has_hub_token: Some(config.hf_token.is_some()),
         capabilities: Capabilities {
             lists_jobs: true,
             submits: true,

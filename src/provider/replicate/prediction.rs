@@ -143,7 +143,7 @@ fn run_name(fields: &Fields) -> Option<String> {
 }
 
 /// The longest identifier that is taken, in bytes; the provider's own have 26.
-const ID_BYTES_MAX: usize = 200;
+const ID_BYTES_MAX: usize = 150;
 
 /// Whether a text can be the identifier of a job. What cannot would not fit into an index, or into
 /// a line of a log.
