@@ -81,11 +81,16 @@ pub(super) async fn config(
     let question = GetWebhookUrl { provider: setup.name };
     let webhook_url = gateway.asker.ask(&gateway.poller, question).await?;
     let budget = costs::standing(&gateway).await?.budget;
-    Ok(Json(view(setup, webhook_url.as_ref(), budget)))
+    Ok(Json(view(&gateway, setup, webhook_url.as_ref(), budget)))
 }
 
 /// What may be shown: of secrets only whether they are set.
-fn view(setup: &ProviderSetup, webhook_url: Option<&Url>, budget: Budget) -> Value {
+fn view(
+    gateway: &Gateway,
+    setup: &ProviderSetup,
+    webhook_url: Option<&Url>,
+    budget: Budget,
+) -> Value {
     let webhooks = &setup.webhooks;
     let allowed_ips: Vec<_> = webhooks.allowed_ips.iter().map(ToString::to_string).collect();
     json!({
@@ -96,10 +101,10 @@ fn view(setup: &ProviderSetup, webhook_url: Option<&Url>, budget: Budget) -> Val
             "version_override": null,
             "hardware_profile": setup.capabilities.chooses_model.then_some(PROFILE_DEFAULT),
             "http_timeout": setup.timeout.as_secs(),
-            // Certificates are always verified, by the system's authorities.
+            // Certificates are always verified.
             "ssl_verify": true,
             "ssl_ca_bundle": null,
-            "proxy_url": null,
+            "proxy_url": gateway.config.network.proxies.https.as_ref().map(ToString::to_string),
             "webhook_require_signature": webhooks.requires_signature,
             "webhook_allowed_ips": allowed_ips,
             "has_api_token": setup.has_token(),
@@ -129,8 +134,8 @@ const CONFIGURED: [(&str, &str); 8] = [
     ("hardware_profile", "hardware_profile of the submission"),
     ("http_timeout", "request_timeout_seconds of the provider in the configuration file"),
     ("ssl_verify", "nothing: certificates are always verified"),
-    ("ssl_ca_bundle", "the configuration file"),
-    ("proxy_url", "the configuration file"),
+    ("ssl_ca_bundle", "network.ca_file in the configuration file"),
+    ("proxy_url", "network.proxy_url in the configuration file"),
     ("webhook_require_signature", "the configuration file"),
     ("webhook_allowed_ips", "the configuration file"),
 ];
@@ -174,7 +179,7 @@ pub(super) async fn change_config(
         _ => &body,
     };
     let known = costs::standing(&gateway).await?.budget;
-    refuse_changes(fields, &view(setup, None, known))?;
+    refuse_changes(fields, &view(&gateway, setup, None, known))?;
     if let Some(budget) = costs::changed_budget(fields, known)? {
         gateway.asker.ask(&gateway.store, ChangeBudget(budget)).await?;
         gateway.asker.ask(&gateway.accountant, LookAtBudget).await?;
@@ -192,7 +197,7 @@ pub(super) async fn change_config(
         }
     };
     let budget = costs::standing(&gateway).await?.budget;
-    Ok(Json(view(setup, url.as_ref(), budget)))
+    Ok(Json(view(&gateway, setup, url.as_ref(), budget)))
 }
 
 /// Says that a proxy changes the path of a webhook's URL on its way here.

@@ -164,3 +164,14 @@ async fn a_configuration_that_is_sent_back_as_it_was_shown_is_taken_and_a_change
     assert_eq!(daemon.get(CONFIG).await.ok()["config"]["cost_limit_amount"], 3.5);
     daemon.stop().await;
 }
+
+#[actix_web::test]
+async fn the_proxy_in_force_is_shown_without_its_credentials() {
+    let database = TestDatabase::new(Backend::Sqlite);
+    let proxy = "http://ann:never-to-be-seen@proxy.example:3128";
+    let daemon =
+        TestDaemon::builder().with("JOBSYNCD__NETWORK__PROXY_URL", proxy).start(&database).await;
+    let config = daemon.get(CONFIG).await.ok()["config"].take();
+    assert_eq!(config["proxy_url"], "http://proxy.example:3128");
+    daemon.stop().await;
+}
