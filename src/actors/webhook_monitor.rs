@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use actix::prelude::*;
 
-use super::job_store::RecordWebhooksSilent;
+use super::job_store::webhooks::RecordWebhooksSilent;
 use super::poller::SetWebhooksSilent;
 use crate::db::error::StoreError;
 use crate::domain::job::JobId;

@@ -6,6 +6,7 @@
 pub mod notifications;
 mod obstacle;
 pub mod queue;
+pub mod webhooks;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,9 +34,7 @@ use crate::domain::cost::{Prices, to_usd};
 use crate::domain::event::{self, Event, LoggedEvent, Seq};
 use crate::domain::job::JobId;
 use crate::domain::job_view::JobView;
-use crate::domain::observation::Source;
 use crate::domain::timestamp::{Timestamp, now};
-use crate::domain::webhook_silence::FoundByAsking;
 
 /// Merges observations into their jobs. Answers what became of each, once all of it is committed.
 #[derive(Debug, Message)]
@@ -80,20 +79,6 @@ pub struct RecordSync {
     /// What went wrong, where something did.
     pub error: Option<String>,
 }
-
-/// Writes to the log of events that webhooks are silent.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<(), StoreError>")]
-pub struct RecordWebhooksSilent {
-    /// Whose webhooks.
-    pub provider: String,
-    /// The jobs whose changes were found by asking.
-    pub jobs: Vec<JobId>,
-}
-
-/// What a silence of webhooks means, for people.
-const WEBHOOKS_SILENT: &str =
-    "jobs have changed and no webhook told of it, so they are polled until webhooks come again";
 
 /// Remembers that the log of a finished job could not be fetched, and tells it where that is news.
 #[derive(Debug, Message)]
@@ -321,24 +306,6 @@ impl JobStore {
         }
     }
 
-    /// Tells what webhooks told, and what they should have told.
-    fn tell_of_webhooks(
-        &self,
-        reports: &[Report],
-        outcomes: &[Outcome],
-        found: Vec<FoundByAsking>,
-    ) {
-        let heard = reports.iter().zip(outcomes).filter_map(|(report, outcome)| {
-            let said = &report.observation;
-            let is_webhook = said.source == Source::Webhook && said.by_provider;
-            is_webhook.then(|| (said.provider.clone(), outcome.job_id.clone()))
-        });
-        let heard: Vec<_> = heard.collect();
-        if !heard.is_empty() || !found.is_empty() {
-            self.webhook_monitor.do_send(NoteWebhooks { found, heard });
-        }
-    }
-
     fn record_event(&mut self, event: &Event<'_>) -> Result<(), StoreError> {
         let events = self.with_connection(|connection, _| {
             connection.write(|connection| append_one(connection, event))
@@ -501,18 +468,6 @@ impl Handler<RecordSync> for JobStore {
             unchanged: message.unchanged,
             provider_calls: message.provider_calls,
             error: message.error.as_deref(),
-        })
-    }
-}
-
-impl Handler<RecordWebhooksSilent> for JobStore {
-    type Result = Result<(), StoreError>;
-
-    fn handle(&mut self, message: RecordWebhooksSilent, _: &mut Self::Context) -> Self::Result {
-        self.record_event(&Event::WebhooksSilent {
-            provider: &message.provider,
-            job_ids: &message.jobs,
-            message: WEBHOOKS_SILENT,
         })
     }
 }
