@@ -36,7 +36,7 @@ fn written(query: &JobQuery) -> String {
         query.offset,
         escaped(&statuses.join(",")),
         query.job_type.map_or("", |job_type| job_type.as_str()),
-        query.provider.as_deref().unwrap_or_default(),
+        escaped(query.provider.as_deref().unwrap_or_default()),
         escaped(query.text.as_deref().unwrap_or_default()),
         sort.expect("every order has a word").0,
     )
