@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use jobsyncd::simulator::{End, Scenario, Simulator, SimulatorOptions};
+use jobsyncd::simulator::{End, JobUpdate, Scenario, Simulator, SimulatorOptions, Status};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -138,4 +138,43 @@ async fn its_commands_on_settings_and_on_how_things_are_work_unchanged() {
     simpletuner.says(&["notifications", "events"], 0, &["job.completed"]).await;
     simpletuner.says(&["notifications", "channels"], 0, &[]).await;
     simpletuner.says(&["notifications", "history"], 0, &[]).await;
+}
+
+#[actix_web::test]
+async fn its_commands_that_follow_that_list_for_programs_and_that_clean_up_work_unchanged() {
+    let simulator = Simulator::start(SimulatorOptions::default()).await.expect("it starts");
+    let database = TestDatabase::new(Backend::Sqlite);
+    let daemon = TestDaemon::builder().tracking(&simulator).start(&database).await;
+    let simpletuner = CommandLine::of(&daemon);
+    let id = daemon.submit(&json!({"config_name": "cats"})).await;
+    let taken = daemon.taken(&id).await;
+    let end = JobUpdate {
+        logs: Some("Step 1/2\nStep 2/2 – done\n".to_owned()),
+        error: Some("CUDA out of memory".to_owned()),
+        ..JobUpdate::status(Status::Failed)
+    };
+    simulator.update_job(&taken, end).expect("it ends");
+
+    let listed =
+        simpletuner.says(&["cloud", "jobs", "list", "--sync", "--format", "json"], 0, &[]).await;
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let jobs = listed.get("jobs").unwrap_or(&listed);
+    assert_eq!((&jobs[0]["job_id"], &jobs[0]["status"]), (&json!(id), &json!("failed")));
+    daemon.logs_settled().await;
+    simpletuner.says(&["cloud", "jobs", "logs", &id, "--follow"], 0, &["Step 2/2", "failed"]).await;
+    simpletuner.says(&["jobs", "logs", &id, "--follow"], 0, &["Step 2/2"]).await;
+    simpletuner
+        .says(&["cloud", "jobs", "get", &id, "--format", "json"], 0, &["CUDA out of memory"])
+        .await;
+
+    let said = simpletuner.says(&["jobs", "retry", &id], 0, &["resubmitted successfully"]).await;
+    let again = said.split("New Job ID: ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let again = again.expect("an identifier").to_owned();
+    assert_ne!(again, id);
+    daemon.taken(&again).await;
+    simpletuner.says(&["jobs", "cancel", &again], 0, &["cancelled"]).await;
+    simpletuner.says(&["jobs", "delete", &again, "--force"], 0, &["deleted"]).await;
+    simpletuner.says(&["jobs", "purge", "--all", "--force"], 0, &["Deleted 1 job(s)"]).await;
+    assert_eq!(daemon.get("/api/cloud/jobs").await.ok()["total"], 0);
+    simpletuner.says(&["jobs", "purge", "--all", "--force"], 0, &["No jobs found"]).await;
 }
