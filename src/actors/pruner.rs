@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::job_store::Prune;
 use crate::config;
-use crate::db::error::{Obstacle, StoreError};
+use crate::db::error::StoreError;
 use crate::db::retention::{Keep, Limits, Pruned, Stage};
 use crate::domain::timestamp::{Timestamp, now};
 
@@ -89,8 +89,7 @@ async fn sweep(store: &Recipient<Prune>, limits: Limits) -> Result<Pruned, Store
     while let Some(stage) = next {
         let asked = Instant::now();
         let answer = store.send(Prune { stage, limits }).await;
-        let (portion, following) =
-            answer.unwrap_or(Err(StoreError::Unavailable(Obstacle::Disconnected)))?;
+        let (portion, following) = answer.unwrap_or(Err(StoreError::Stopping))?;
         pruned += portion;
         next = following;
         tokio::time::sleep(asked.elapsed()).await;

@@ -1,5 +1,9 @@
 //! F: what a look at the code found.
 
+use jobsyncd::actors::job_store::RecordReports;
+use jobsyncd::config::{Config, Sources};
+use jobsyncd::daemon::BackgroundTasks;
+use jobsyncd::db::error::StoreError;
 use jobsyncd::domain::job::JobStatus;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -107,4 +111,17 @@ async fn only_where_its_jobs_get_a_token_from_us_is_a_missing_one_warned_of() {
         "{of_replicate}"
     );
     assert_eq!(warnings("cog").await, Value::Array(Vec::new()));
+}
+
+#[actix_web::test]
+async fn a_daemon_that_stops_says_so_and_not_that_its_database_is_broken() {
+    let database = TestDatabase::new(Backend::Sqlite);
+    let sources = Sources::from_environment([("JOBSYNCD__DATABASE__URL", database.url.as_str())]);
+    let config = Config::load(&sources).expect("a good configuration");
+    let mut tasks = BackgroundTasks::start(config).await.expect("they start");
+    let store = tasks.doors().store.clone();
+    tasks.stop().await;
+    let reports = vec![report("p1", JobStatus::Running, None)];
+    let answer = store.send(RecordReports { reports }).await.expect("the store answers");
+    assert_eq!(answer, Err(StoreError::Stopping));
 }

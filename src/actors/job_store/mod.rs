@@ -235,7 +235,7 @@ impl JobStore {
         work: impl FnOnce(&mut Connection, &Prices) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         if self.is_closed {
-            return Err(StoreError::Unavailable(Obstacle::Disconnected));
+            return Err(StoreError::Stopping);
         }
         self.database.mend(&mut self.connection, self.announced)?;
         self.obstacle.is_no_displacement();
