@@ -324,22 +324,21 @@ async fn understand(
     let read = move || {
         let body = webhook_body::read(options.provider, &delivery.body, now(), &options.readers)?;
         // Only what the provider says makes a job known; and only where its model is tracked.
-        let (observation, creates, submission, skipped, is_cut) = match body {
+        let (observation, creates, submission, skipped) = match body {
             WebhookBody::Provider { .. } if proof == Proof::Key => {
                 return Err(SignatureError::Missing.into());
             }
             WebhookBody::Nameless => return Ok(None),
-            WebhookBody::Provider { said, skipped, is_cut } => {
+            WebhookBody::Provider { said, skipped } => {
                 let creates = options.models.matches(said.model.as_deref());
-                (said, creates, delivery.submission, skipped, is_cut)
+                (said, creates, delivery.submission, skipped)
             }
             // The trainer does not always know the provider's identifier.
-            WebhookBody::Trainer(said) => (said, false, None, 0, false),
+            WebhookBody::Trainer(said) => (said, false, None, 0),
         };
         let subject = submission.map_or(Subject::AtProvider, Subject::Submission);
-        // An unsigned id proves nothing: it could make us drop another's message. And what was cut off is not
-        // here yet: the whole of it may come under the same id.
-        let webhook_id = delivery.id.filter(|_| delivery.signature.is_some() && !is_cut);
+        // An unsigned id proves nothing: it could make us drop another's message.
+        let webhook_id = delivery.id.filter(|_| delivery.signature.is_some());
         let report = Report { subject, observation: *observation, webhook_id, creates };
         Ok(Some(Understood { report, skipped }))
     };

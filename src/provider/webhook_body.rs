@@ -20,8 +20,6 @@ pub enum WebhookBody {
         said: Box<Observation>,
         /// How many fields of the body could not be read.
         skipped: usize,
-        /// The body was cut off: the message says more than was understood, and may come again.
-        is_cut: bool,
     },
     /// The trainer speaks about the job that it runs in.
     Trainer(Box<Observation>),
@@ -35,8 +33,8 @@ pub enum BodyError {
     /// It is not JSON.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
-    /// It was cut off before it said anything.
-    #[error("the body was cut off before it says how the job is: send it again")]
+    /// It was cut off. Half of what ended a job would be taken for all of it, and nobody would ask again.
+    #[error("the body was cut off: send it again")]
     CutOff,
     /// It names no job.
     #[error("the body names no job: it has neither id nor job_id nor prediction_id")]
@@ -71,13 +69,13 @@ pub fn read(
         None if names.is_event() || has_id => return Ok(WebhookBody::Nameless),
         None => return Err(says_nothing(body)),
     };
-    if is_cut && prediction.status.is_none() {
+    if is_cut {
         return Err(BodyError::CutOff);
     }
     let skipped = prediction.skipped();
     let heard = Heard { provider, source: Source::Webhook, at: now, asked_at: None };
     let snapshot = prediction.into_snapshot(heard, readers);
-    Ok(WebhookBody::Provider { said: Box::new(snapshot.observation), skipped, is_cut })
+    Ok(WebhookBody::Provider { said: Box::new(snapshot.observation), skipped })
 }
 
 /// The field that names the job in the provider's own object.

@@ -142,12 +142,12 @@ impl Daemon {
         require_recent(headers, now).map_err(|_| 401_u16)?;
         verify(&self.key, headers, &webhook.body, now).map_err(|_| 401_u16)?;
         let read = webhook_body::read(replicate::NAME, &webhook.body, now, &self.readers);
-        let (observation, creates, is_cut) = match read.map_err(|_| 400_u16)? {
-            WebhookBody::Provider { said, is_cut, .. } => (*said, true, is_cut),
-            WebhookBody::Trainer(said) => (*said, false, false),
+        let (observation, creates) = match read.map_err(|_| 400_u16)? {
+            WebhookBody::Provider { said, .. } => (*said, true),
+            WebhookBody::Trainer(said) => (*said, false),
             WebhookBody::Nameless => return Err(400),
         };
-        let webhook_id = Some(webhook.id.clone()).filter(|_| !is_cut);
+        let webhook_id = Some(webhook.id.clone());
         Ok(Report { webhook_id, ..Report::of_call(observation, creates) })
     }
 
