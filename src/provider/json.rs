@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -134,7 +134,8 @@ impl<'de> Visitor<'de> for Collect<'_> {
 const REPLACEMENT: &[u8] = br"\ufffd";
 
 /// The same as JSON to the letter: half a character becomes U+FFFD, as do bytes that are no text; control
-/// characters and backslashes within strings are escaped; `NaN` and `Infinity` become null.
+/// characters and backslashes within strings are escaped; words that JSON has not (`NaN`, `undefined`, `+1`)
+/// become null, and a comma before the end of a list goes.
 pub(super) fn mended(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
     let mut rest = text.as_bytes();
@@ -148,7 +149,8 @@ pub(super) fn mended(bytes: &[u8]) -> Vec<u8> {
             }
             b'\\' if in_string => escape(rest),
             0..=0x1f if in_string => (format!("\\u{byte:04x}").into_bytes().into(), 1),
-            b'N' | b'I' | b'-' if !in_string => number(rest),
+            b',' if !in_string && ends_a_list(&rest[1..]) => (Cow::Borrowed(&[]), 1),
+            _ if !in_string && is_of_a_word(byte) => word(rest),
             _ => (Cow::Borrowed(&rest[..1]), 1),
         };
         mended.extend_from_slice(&instead);
@@ -180,13 +182,27 @@ fn code_unit(text: &[u8]) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// A word for a number that JSON has no number for, as null; anything else as it is.
-fn number(text: &[u8]) -> (Cow<'_, [u8]>, usize) {
-    let words: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
-    match words.iter().find(|word| text.starts_with(word)) {
-        Some(word) => (b"null".into(), word.len()),
-        None => (text[..1].into(), 1),
-    }
+/// Whether a byte outside of strings belongs to a number or a word.
+fn is_of_a_word(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !b"{}[]:,\"".contains(&byte)
+}
+
+/// The number or word at the start of `text` where JSON has it; else what it was meant to be, or null.
+fn word(text: &[u8]) -> (Cow<'_, [u8]>, usize) {
+    let length = text.iter().position(|byte| !is_of_a_word(*byte)).unwrap_or(text.len());
+    let word = &text[..length];
+    let meant = match word {
+        b"True" => &b"true"[..],
+        b"False" => b"false",
+        word if serde_json::from_slice::<IgnoredAny>(word).is_ok() => word,
+        _ => b"null",
+    };
+    (meant.into(), length)
+}
+
+/// Whether nothing follows in a list or an object: a comma before that is one too many.
+fn ends_a_list(rest: &[u8]) -> bool {
+    matches!(rest.trim_ascii_start().first(), Some(b'}' | b']'))
 }
 
 #[cfg(test)]
@@ -205,6 +221,12 @@ mod tests {
             (br#""\ud83d\u0041""#, json!("\u{fffd}A")),
             (b"[NaN, -Infinity, Infinity, -1]", json!([null, null, null, -1])),
             (br#"["NaN", "-Infinity"]"#, json!(["NaN", "-Infinity"])),
+            (
+                b"[nan, -NaN, undefined, None, +1, .5, 01, 1.]",
+                json!([null, null, null, null, null, null, null, null]),
+            ),
+            (b"[True, False, true, -1.5e3]", json!([true, false, true, -1500.0])),
+            (b"{\"a\": [1, 2, ], }", json!({"a": [1, 2]})),
             (b"\"a\x01b\nc\"", json!("a\u{1}b\nc")),
             (b"\"a\xffb\"", json!("a\u{fffd}b")),
             (br#""C:\Users \x41 \u12""#, json!(r"C:\Users \x41 \u12")),

@@ -4,7 +4,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::json::{self, Fields};
+use super::json::Fields;
 use super::log_readers::LogReaders;
 use super::replicate::{Heard, Prediction};
 use super::trainer_event;
@@ -78,12 +78,16 @@ pub fn read(
     Ok(WebhookBody::Provider { said: Box::new(snapshot.observation), skipped })
 }
 
+/// The longest text in which a name is looked for, in bytes.
+const ID_TEXT_BYTES_MAX: usize = 1_000;
+
 /// The field that names the job in the provider's own object.
 const ID: &str = "id";
 
 /// Why a body in which no job is named says nothing.
 fn says_nothing(body: &[u8]) -> BodyError {
-    match json::read::<IgnoredAny>(body) {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    match serde_json::from_slice::<IgnoredAny>(body) {
         Ok(_) => BodyError::NoId,
         Err(error) => BodyError::NotJson(error.to_string()),
     }
@@ -95,6 +99,8 @@ fn says_nothing(body: &[u8]) -> BodyError {
 struct Names {
     names_a_job: bool,
     has_id: bool,
+    /// There is a text for an id, and none of another job.
+    is_of_its_id: bool,
     kind: Option<Kind>,
 }
 
@@ -115,15 +121,23 @@ impl Names {
             Some(kind).filter(|_| !name.is_empty())
         };
         let kind = kind("event_type").or_else(|| kind("type"));
+        let text =
+            |name| fields.peek(name, ID_TEXT_BYTES_MAX).filter(|text: &String| !text.is_empty());
+        let (id, job) = (text(ID), text("job_id").or_else(|| text("prediction_id")));
         Self {
             names_a_job: fields.names("job_id") || fields.names("prediction_id"),
             has_id: fields.names(ID),
+            is_of_its_id: id.is_some() && job.is_none_or(|job| Some(job) == id),
             kind,
         }
     }
 
     /// Whether the body is of the trainer's form.
     fn is_trainers(self) -> bool {
+        // The provider's object may come with names of ours beside its own.
+        if self.kind.is_none() && self.is_of_its_id {
+            return false;
+        }
         self.names_a_job || (!self.has_id && self.kind.is_some())
     }
 
@@ -162,6 +176,17 @@ mod tests {
         let body = read_json(&json!({"id": "p1", "status": "processing"})).expect("a body");
         let WebhookBody::Provider { said, .. } = body else { panic!("not the trainer's") };
         assert_eq!((said.status, said.by_provider), (Some(JobStatus::Running), true));
+    }
+
+    #[test]
+    fn an_object_with_an_id_is_the_providers_also_where_a_job_is_named_beside_it() {
+        for job in [json!(null), json!(""), json!(5), json!("p1")] {
+            let body =
+                json!({"id": "p1", "job_id": job, "prediction_id": null, "status": "succeeded"});
+            assert!(matches!(read_json(&body), Ok(WebhookBody::Provider { .. })), "{body}");
+        }
+        let event = json!({"id": "e1", "job_id": "p1", "status": "running"});
+        assert!(matches!(read_json(&event), Ok(WebhookBody::Trainer(_))));
     }
 
     #[test]
