@@ -28,20 +28,22 @@ pub fn condense(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection.write(|connection| {
-        let waiting: Vec<(i64, i64, String)> = on_each_backend!(&mut *connection, |c| {
+        let waiting: Vec<(i64, String)> = on_each_backend!(&mut *connection, |c| {
             notifications::table
                 .filter(notifications::status.eq(PENDING))
                 .filter(notifications::channel.eq_any(channels))
                 .filter(notifications::seq.gt(0))
                 .order(notifications::id.asc())
                 .limit(DIGEST_MESSAGES_MAX)
-                .select((notifications::id, notifications::seq, notifications::message))
+                .select((notifications::id, notifications::message))
                 .load(c)
         })?;
-        let Some(last) = waiting.iter().map(|(_, seq, _)| *seq).max() else { return Ok(()) };
+        // The key of a digest is that of the last row that it stands for: each row is in one digest alone, whereas
+        // channels of one receiver have rows of the same events.
+        let Some(last) = waiting.last().map(|(id, ..)| *id) else { return Ok(()) };
         let ids: Vec<_> = waiting.iter().map(|(id, ..)| *id).collect();
         let messages: Vec<_> =
-            waiting.iter().filter_map(|(id, _, message)| read(*id, message)).collect();
+            waiting.iter().filter_map(|(id, message)| read(*id, message)).collect();
         on_each_backend!(&mut *connection, |c| {
             diesel::update(notifications::table.filter(notifications::id.eq_any(&ids)))
                 .set((

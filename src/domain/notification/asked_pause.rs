@@ -23,7 +23,16 @@ pub fn after_refusal<'a>(
     let clock = receivers_clock(&headers, now);
     let told = headers("retry-after").into_iter().filter_map(|text| span(text, clock));
     let longest = told.chain(in_body(body)).reduce(f64::max);
-    longest.or_else(|| of_limits(&headers, clock))
+    // A failure that has nothing to do with limits tells of them as well.
+    longest.or_else(|| is_spent(&headers).then(|| of_limits(&headers, clock)).flatten())
+}
+
+/// Whether the receiver says that no further message is allowed by now. Where it does not say how many are, it
+/// tells of a limit because that is reached.
+fn is_spent<'a>(headers: &impl Fn(&str) -> Vec<&'a str>) -> bool {
+    let left = |name| headers(name).first().and_then(|text| text.trim().parse::<f64>().ok());
+    let mut told = ["x-ratelimit-remaining", "ratelimit-remaining"].into_iter().filter_map(left);
+    told.next().is_none_or(|left| left < 1.0)
 }
 
 /// The pause that follows a message that was taken: where none further is allowed by now.
