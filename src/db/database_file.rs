@@ -40,6 +40,11 @@ impl FileId {
     fn at(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|metadata| Self::of(&metadata))
     }
+
+    /// What has the name `path` itself, be it a link.
+    fn of_entry(path: &Path) -> io::Result<Self> {
+        fs::symlink_metadata(path).map(|metadata| Self::of(&metadata))
+    }
 }
 
 /// The file of a claimed database.
@@ -272,8 +277,12 @@ impl DatabaseFile {
     /// Both as it is configured and without symbolic links: SQLite works beside the latter, and the next start
     /// takes the former.
     fn require_name(&self) -> Result<(), StoreError> {
-        for path in [&self.path, &self.real_path] {
-            let obstacle = match FileId::at(path) {
+        // Where a link has taken the place of the file, SQLite would look for the log beside what that leads to.
+        for (path, found) in [
+            (&self.path, FileId::at(&self.path)),
+            (&self.real_path, FileId::of_entry(&self.real_path)),
+        ] {
+            let obstacle = match found {
                 Ok(id) if id == self.id => continue,
                 Ok(_) => Obstacle::Replaced,
                 Err(error) => {
