@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{Job, JobStatus};
 use super::job_texts::{
-    CutTexts, JobText, MODEL_BYTES_MAX, RUN_NAME_BYTES_MAX, STATUS_BYTES_MAX, VERSION_BYTES_MAX,
-    WEB_URL_BYTES_MAX, bounded_name, json_bytes,
+    CutTexts, ERROR_BYTES_MAX, JobText, MODEL_BYTES_MAX, RUN_NAME_BYTES_MAX, STATUS_BYTES_MAX,
+    VERSION_BYTES_MAX, WEB_URL_BYTES_MAX, bounded_name, json_bytes, shortened,
 };
 use super::liveness::Alarm;
 use super::packed_log::PackedLog;
@@ -224,7 +224,9 @@ impl Observation {
             || is_long(&self.provider_status, STATUS_BYTES_MAX)
             || is_long(&self.run_name, RUN_NAME_BYTES_MAX)
             || is_long(&self.web_url, WEB_URL_BYTES_MAX);
-        if error_message.is_none() && output_url.is_none() && !has_long_name {
+        let failure = self.trainer.as_ref().and_then(|word| word.failure.as_ref());
+        let failure = failure.and_then(|told| shortened(&told.value, ERROR_BYTES_MAX));
+        if error_message.is_none() && output_url.is_none() && !has_long_name && failure.is_none() {
             return Cow::Borrowed(self);
         }
         let name = |name: &Option<String>, bytes_max| {
@@ -233,7 +235,14 @@ impl Observation {
         let bytes = |cut: &Option<String>, whole: &Option<String>| {
             whole.as_ref().filter(|_| cut.is_some()).map(|whole| whole.len() as u64)
         };
+        let mut trainer = self.trainer.clone();
+        if let (Some(shorter), Some(told)) =
+            (failure, trainer.as_mut().and_then(|word| word.failure.as_mut()))
+        {
+            told.value = shorter;
+        }
         Cow::Owned(Self {
+            trainer,
             cut: CutTexts {
                 error_message: bytes(&error_message, &self.error_message),
                 output_url: bytes(&output_url, &self.output_url),

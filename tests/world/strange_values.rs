@@ -331,3 +331,18 @@ async fn a_key_belongs_to_one_user_one_provider_and_one_request(
     let again = submit("replicate", &with("user_id", Value::Null)).await.ok();
     assert_eq!(again["job_id"], of_nobody["job_id"]);
 }
+
+#[actix_web::test]
+async fn a_trainers_words_about_its_failure_are_bounded_as_well() {
+    let (_simulator, _database, daemon) = started().await;
+    let signer = Signer::default();
+    signer.deliver(&daemon, "msg_1", json!({"id": "p1", "status": "processing"})).await.ok();
+    let failed = json!({
+        "type": "training.status", "job_id": "p1",
+        "data": {"status": "failed", "message": "No. ".repeat(1_500_000)},
+    });
+    let answer = signer.deliver(&daemon, "msg_2", failed).await;
+    assert!(answer.body.len() < 2 * LISTED_BYTES_MAX, "{}", answer.body.len());
+    let list = daemon.get("/api/cloud/jobs").await.body;
+    assert!(list.len() < 2 * LISTED_BYTES_MAX, "{}", list.len());
+}

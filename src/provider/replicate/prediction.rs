@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::domain::job::JobStatus;
+use crate::domain::job_texts::{STATUS_BYTES_MAX, bounded_name};
 use crate::domain::observation::{Observation, Source};
 use crate::domain::packed_log::PackedLog;
 use crate::domain::submission::run_name_of_input;
@@ -187,7 +188,11 @@ impl Prediction {
         }
         let status = self.status.as_deref().and_then(status_of);
         if let (None, Some(word)) = (status, &self.status) {
-            log::warn!("{provider} calls job {} {word:?}, which is no state known here", self.id);
+            let word = bounded_name(word, STATUS_BYTES_MAX);
+            warn_once(format!(
+                "{provider} calls job {} {word:?}, which is no state known here",
+                self.id
+            ));
         }
         let ended = status.is_some_and(JobStatus::is_terminal);
         let log = self.logs.filter(|log| !log.is_empty());
