@@ -44,7 +44,8 @@ pub(super) fn load(folder: &Path, name: &str) -> Result<Option<LoadedConfig>, Ap
         Some(path.with_file_name(file))
     };
     let named = text(&config, "data_backend_config").and_then(beside);
-    let candidates = [Some(own.join("multidatabackend.json")), named];
+    // What the configuration says goes before what is usually there.
+    let candidates = [named, Some(own.join("multidatabackend.json"))];
     let dataloader =
         candidates.into_iter().flatten().find_map(|path| read(folder, &path).transpose());
     let lycoris = match text(&config, "lycoris_config").and_then(beside) {

@@ -314,7 +314,7 @@ async fn provider(
         Finding::degraded(health.last_error, details)
     } else if let Some((since, jobs)) = silence {
         let words = format!(
-            "webhooks are silent since {since}: {jobs} jobs have changed and no webhook told of it. They are polled \
+            "webhooks are silent since {since}: {jobs} jobs have changed and no webhook told of it. Unless it is switched off, polling stands in \
              meanwhile; whether {} leads here, POST /api/webhooks/test tells",
             webhook_url.as_ref().map_or("webhook_url", Url::as_str),
         );

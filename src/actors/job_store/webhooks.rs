@@ -22,8 +22,7 @@ pub struct RecordWebhooksSilent {
 }
 
 /// What a silence of webhooks means, for people.
-const WEBHOOKS_SILENT: &str =
-    "jobs have changed and no webhook told of it, so they are polled until webhooks come again";
+const WEBHOOKS_SILENT: &str = "jobs have changed and no webhook told of it: unless it is switched off, polling stands in until they come again";
 
 impl JobStore {
     /// Tells what webhooks told, and what they should have told.
