@@ -24,26 +24,23 @@ pub fn after_refusal<'a>(
     let told = headers("retry-after").into_iter().filter_map(|text| span(text, clock));
     let longest = told.chain(in_body(body)).reduce(f64::max);
     // A failure that has nothing to do with limits tells of them as well.
-    longest.or_else(|| is_spent(&headers).then(|| of_limits(&headers, clock)).flatten())
-}
-
-/// Whether the receiver says that no further message is allowed by now. Where it does not say how many are, it
-/// tells of a limit because that is reached.
-fn is_spent<'a>(headers: &impl Fn(&str) -> Vec<&'a str>) -> bool {
-    let left = |name| headers(name).first().and_then(|text| text.trim().parse::<f64>().ok());
-    let mut told = ["x-ratelimit-remaining", "ratelimit-remaining"].into_iter().filter_map(left);
-    told.next().is_none_or(|left| left < 1.0)
+    // Where it does not say how many messages are left, it tells of a limit because that is reached.
+    let is_spent = left(&headers).is_none_or(|left| left < 1.0);
+    longest.or_else(|| is_spent.then(|| of_limits(&headers, clock)).flatten())
 }
 
 /// The pause that follows a message that was taken: where none further is allowed by now.
 pub fn after_success<'a>(headers: impl Fn(&str) -> Vec<&'a str>, now: Timestamp) -> Option<f64> {
-    let left = |name| headers(name).first().and_then(|text| text.trim().parse::<f64>().ok());
-    let is_spent = ["x-ratelimit-remaining", "ratelimit-remaining"]
-        .into_iter()
-        .filter_map(left)
-        .any(|left| left < 1.0);
+    let is_spent = left(&headers).is_some_and(|left| left < 1.0);
     let clock = receivers_clock(&headers, now);
     is_spent.then(|| of_limits(&headers, clock)).flatten()
+}
+
+/// How many further messages are allowed by now, where the receiver says so: by the strictest of its limits.
+fn left<'a>(headers: &impl Fn(&str) -> Vec<&'a str>) -> Option<f64> {
+    let told = |name| headers(name).first().and_then(|text| text.trim().parse::<f64>().ok());
+    let names = ["x-ratelimit-remaining", "ratelimit-remaining"];
+    names.into_iter().filter_map(told).reduce(f64::min)
 }
 
 /// The time by the receiver, since its dates are by its clock; ours where it tells none, or a strange one.
