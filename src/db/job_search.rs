@@ -9,7 +9,6 @@ use super::row::JobRow;
 use super::schema::{job_search, jobs};
 use crate::domain::job::Job;
 use crate::domain::job_query::{folded, searched_text};
-use crate::domain::timestamp::Timestamp;
 
 /// How many jobs are made findable in one transaction.
 const FILLED_AT_ONCE: i64 = 1_000;
@@ -19,7 +18,8 @@ const FILLED_AT_ONCE: i64 = 1_000;
 /// # Errors
 /// Where the database fails.
 pub(super) fn insert(connection: &mut Connection, job: &Job) -> Result<(), StoreError> {
-    let row = (job_search::job_id.eq(&job.job_id.0), job_search::folded.eq(searched_text(job)));
+    let row =
+        (job_search::job_id.eq(&job.job_id.0), job_search::folded.eq(folded(&searched_text(job))));
     on_each_backend!(connection, |c| {
         diesel::insert_into(job_search::table).values(row).execute(c)
     })?;
@@ -35,23 +35,16 @@ pub(super) fn update(
     known: &Job,
     job: &Job,
 ) -> Result<(), StoreError> {
+    let text = searched_text(job);
     // Nearly always, and folding takes longer than comparing.
-    if sources(known) == sources(job) {
+    if text == searched_text(known) {
         return Ok(());
     }
-    let text = searched_text(job);
     let row = job_search::table.find(&job.job_id.0);
     on_each_backend!(connection, |c| {
-        diesel::update(row).set(job_search::folded.eq(&text)).execute(c)
+        diesel::update(row).set(job_search::folded.eq(folded(&text))).execute(c)
     })?;
     Ok(())
-}
-
-/// What the text is made of that a job is found by, besides its identifier.
-fn sources(job: &Job) -> ([Option<&String>; 5], Timestamp) {
-    let texts =
-        [&job.provider_job_id, &job.config_name, &job.run_name, &job.model, &job.error_message];
-    (texts.map(Option::as_ref), job.created_at)
 }
 
 /// Makes those jobs findable that an earlier version has stored.

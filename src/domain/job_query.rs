@@ -74,7 +74,7 @@ pub fn folded(text: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(&small).into_owned()
 }
 
-/// What a job is found by, folded: its identifiers, its names, its model and its error.
+/// What a job is found by: its identifiers, its names, its model and its error.
 pub fn searched_text(job: &Job) -> String {
     let name = job.name();
     let texts = [
@@ -86,7 +86,7 @@ pub fn searched_text(job: &Job) -> String {
         job.error_message.as_deref(),
     ];
     let texts: Vec<_> = texts.into_iter().flatten().collect();
-    folded(&texts.join("\n"))
+    texts.join("\n")
 }
 
 #[cfg(test)]
